@@ -1,0 +1,1 @@
+"""The nouns of Tasker: frozen records, states and errors. Imports only the standard library."""

@@ -1,0 +1,224 @@
+"""Every error that Tasker raises or that a handler raises to Tasker.
+
+Two families. `TaskerError` and its children are what callers of Tasker get: each says what happened, where, and what
+to do next. `StepError` and its children are what handlers raise: the class says whether another try can help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+
+class TaskerError(Exception):
+    """Something went wrong in Tasker."""
+
+    code = "tasker_error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class SettingsError(TaskerError):
+    """A setting is missing or not valid."""
+
+    code = "invalid_settings"
+
+
+class DatabaseUnavailable(TaskerError):
+    """The database does not answer."""
+
+    code = "database_unavailable"
+
+
+class SchemaOutdated(TaskerError):
+    """The database's schema is not the one this version of Tasker needs: run `tasker db migrate`."""
+
+    code = "schema_outdated"
+
+
+class EmbeddedPostgresError(TaskerError):
+    """The embedded PostgreSQL could not be started."""
+
+    code = "embedded_postgres"
+
+
+class TemplateError(TaskerError):
+    """A template is not valid."""
+
+    code = "invalid_template"
+
+
+class TemplateConflict(TaskerError):
+    """This version of the template is already published with other content."""
+
+    code = "template_conflict"
+
+
+class TemplateNotFound(TaskerError):
+    """No such template is published."""
+
+    code = "template_not_found"
+
+
+class TaskNotFound(TaskerError):
+    """No such task."""
+
+    code = "task_not_found"
+
+
+class StepNotFound(TaskerError):
+    """The task has no such step."""
+
+    code = "step_not_found"
+
+
+class InvalidInput(TaskerError):
+    """The input of a task does not fit the template's schema, or is not JSON."""
+
+    code = "invalid_input"
+
+
+class PayloadTooLarge(TaskerError):
+    """An input, result or error is larger than the setting allows."""
+
+    code = "payload_too_large"
+
+
+class IdentityConflict(TaskerError):
+    """The same identity or idempotency key was used before with other content."""
+
+    code = "identity_conflict"
+
+    def __init__(self, message: str | None = None, task_uuid: UUID | None = None) -> None:
+        super().__init__(message)
+        self.task_uuid = task_uuid
+        """The task that holds the identity."""
+
+
+class KeyInFlight(TaskerError):
+    """Another transaction is creating a task with this key right now: try again when it has ended."""
+
+    code = "key_in_flight"
+
+
+class ActionForbidden(TaskerError):
+    """The state of the task or step does not allow this action."""
+
+    code = "action_forbidden"
+
+
+class HandlerNotFound(TaskerError):
+    """A template names a handler that this process does not have."""
+
+    code = "handler_not_found"
+
+
+class WaitTimeout(TaskerError, TimeoutError):
+    """The task did not end in the time given. It goes on."""
+
+    code = "wait_timeout"
+
+
+class WrongIsolation(TaskerError):
+    """The verbs of the engine run under READ COMMITTED only."""
+
+    code = "wrong_isolation"
+
+
+class SessionEnded(TaskerError):
+    """The worker's session was ended, because it had been silent for longer than its lease."""
+
+    code = "session_ended"
+
+
+class StepError(Exception):
+    """A handler failed. Raise `PermanentError` or `RetryableError`, or one of their children.
+
+    `error_code` is your own word for programs, `metadata` and `context` are kept with the attempt, `retry_after` is in
+    seconds.
+    """
+
+    retryable: bool = True
+    error_type = "handler_error"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retryable: bool | None = None,
+        error_code: str | None = None,
+        retry_after: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.error_code = error_code
+        self.retry_after = retry_after
+        self.metadata: dict[str, Any] = {**(metadata or {}), **(context or {})}
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class RetryableError(StepError):
+    """It failed for a passing reason: the step is tried again, within its limit."""
+
+    retryable = True
+    error_type = "retryable_error"
+
+
+class PermanentError(StepError):
+    """Trying again cannot help: the step ends in `error` at once."""
+
+    retryable = False
+    error_type = "permanent_error"
+
+
+class StepTimeoutError(RetryableError):
+    """The step, or what it called, took too long."""
+
+    error_type = "timeout"
+
+
+class NetworkError(RetryableError):
+    """The network failed."""
+
+
+class RateLimitError(RetryableError):
+    """A service asks for fewer calls."""
+
+
+class ServiceUnavailableError(RetryableError):
+    """A service is down for now."""
+
+
+class ResourceContentionError(RetryableError):
+    """Something that the step needs is in use."""
+
+
+class StepValidationError(PermanentError):
+    """The step's inputs, or its result, are not valid."""
+
+    error_type = "validation_error"
+
+
+class NotFoundError(PermanentError):
+    """What the step needs does not exist."""
+
+
+class AuthenticationError(PermanentError):
+    """The step's credentials were not accepted."""
+
+
+class AuthorizationError(PermanentError):
+    """The step may not do this."""
+
+
+class ConfigurationError(PermanentError):
+    """The step is not configured rightly."""
+
+
+class BusinessLogicError(PermanentError):
+    """A rule of the business forbids it."""

@@ -1,0 +1,40 @@
+"""How an execution of a step ended: what a worker reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+OutcomeKind = Literal["succeeded", "failed", "retryable", "released"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One outcome, ready to be reported. Use the named constructors.
+
+    `payload` is JSON text: the result of a success, the error record of a failure.
+    """
+
+    kind: OutcomeKind
+    payload: str | None = None
+    retry_after_s: float | None = None
+
+
+def succeeded(result_json: str) -> Outcome:
+    """The handler returned; `result_json` is its result as JSON text."""
+    return Outcome("succeeded", result_json)
+
+
+def failed(error_json: str) -> Outcome:
+    """Trying again cannot help."""
+    return Outcome("failed", error_json)
+
+
+def retryable(error_json: str, retry_after_s: float | None = None) -> Outcome:
+    """It failed for a passing reason; `retry_after_s` is the server's wish for the wait, in seconds."""
+    return Outcome("retryable", error_json, retry_after_s)
+
+
+def released(delay_s: float | None = None) -> Outcome:
+    """It was not started: another worker may take it, and no try is spent."""
+    return Outcome("released", None, delay_s)

@@ -1,0 +1,78 @@
+"""A template: the DAG of steps that a task runs, as one immutable record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tasker.model.json import JsonObject
+
+Backoff = Literal["none", "linear", "exponential", "fibonacci"]
+IdentityStrategy = Literal["always_unique", "strict", "caller_provided"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When a failed step runs again. `max_attempts` counts executions, the first one included; times in ms."""
+
+    retryable: bool = True
+    max_attempts: int = 3
+    backoff: Backoff = "exponential"
+    backoff_base_ms: int = 1000
+    max_backoff_ms: int = 30_000
+    jitter: float = 0.1
+    """The share of the wait that chance may add: 0.1 is up to 10 %. It never shortens a wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerRef:
+    """Which handler runs a step, and the configuration it reads."""
+
+    callable: str
+    initialization: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One node of the DAG. `dependencies` are names of steps of the same template."""
+
+    name: str
+    handler: HandlerRef
+    description: str | None = None
+    dependencies: tuple[str, ...] = ()
+    retry: RetryPolicy = RetryPolicy()
+    timeout_seconds: float | None = None
+    queue: str | None = None
+    """The queue whose workers run the step; the template's namespace where it is None."""
+    system_dependency: str | None = None
+    """The outside system that the step talks to: shown to people, so that they know whom to call."""
+    result_schema: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A workflow. `steps` are in the order of the file; every dependency exists and there is no cycle."""
+
+    namespace: str
+    name: str
+    version: str
+    steps: tuple[Step, ...]
+    description: str | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    system_dependencies: JsonObject = field(default_factory=dict)
+    input_schema: JsonObject | None = None
+    enforce_schemas: bool = True
+    """Whether inputs are held against `input_schema` and results against `result_schema`."""
+    identity_strategy: IdentityStrategy = "always_unique"
+
+    @property
+    def full_name(self) -> str:
+        """`namespace/name@version`."""
+        return f"{self.namespace}/{self.name}@{self.version}"
+
+    def step(self, name: str) -> Step:
+        """The step of that name; KeyError where there is none."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
