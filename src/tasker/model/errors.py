@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from tasker.model.problem import Problem
+
 
 class TaskerError(Exception):
     """Something went wrong in Tasker."""
@@ -49,6 +51,11 @@ class TemplateError(TaskerError):
 
     code = "invalid_template"
 
+    def __init__(self, message: str | None = None, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+        """Everything that is wrong, each with its file, line, column and path."""
+
 
 class TemplateConflict(TaskerError):
     """This version of the template is already published with other content."""
@@ -78,6 +85,11 @@ class InvalidInput(TaskerError):
     """The input of a task does not fit the template's schema, or is not JSON."""
 
     code = "invalid_input"
+
+    def __init__(self, message: str | None = None, violations: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.violations = violations
+        """One line each: the path in the input and what is wrong there."""
 
 
 class PayloadTooLarge(TaskerError):
@@ -113,6 +125,12 @@ class HandlerNotFound(TaskerError):
     """A template names a handler that this process does not have."""
 
     code = "handler_not_found"
+
+
+class InvalidHandler(TaskerError):
+    """A handler is not written so that Tasker can call it."""
+
+    code = "invalid_handler"
 
 
 class WaitTimeout(TaskerError, TimeoutError):
@@ -202,6 +220,12 @@ class StepValidationError(PermanentError):
     """The step's inputs, or its result, are not valid."""
 
     error_type = "validation_error"
+
+
+class ResultTooLarge(StepValidationError):
+    """The step's result is larger than the setting allows."""
+
+    error_type = "payload_too_large"
 
 
 class NotFoundError(PermanentError):
