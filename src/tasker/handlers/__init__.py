@@ -1,0 +1,26 @@
+"""What users write handlers against, and what a worker needs to call them."""
+
+from tasker.handlers.context import StepContext
+from tasker.handlers.discover import discover
+from tasker.handlers.failures import encode_error, outcome_of_error, outcome_of_result
+from tasker.handlers.functional import depends_on, inputs, step_handler
+from tasker.handlers.handler import Handler, as_handler, load_handler
+from tasker.handlers.results import encode_result
+from tasker.handlers.step import Pool, StepHandler
+
+__all__ = [
+    "Handler",
+    "Pool",
+    "StepContext",
+    "StepHandler",
+    "as_handler",
+    "depends_on",
+    "discover",
+    "encode_error",
+    "encode_result",
+    "inputs",
+    "load_handler",
+    "outcome_of_error",
+    "outcome_of_result",
+    "step_handler",
+]

@@ -1,0 +1,238 @@
+"""What a handler is told about the step it runs.
+
+A worker makes one context per execution, tens of thousands a second, and most handlers read a small part of it. So
+making one only stores what the grant carried; JSON is decoded when it is first asked for, once per context. Decoded
+values belong to this execution alone: a handler may change them and no other step sees it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+
+from tasker.model.template import Step, Template
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+
+class StepContext:
+    """One execution of one step.
+
+    `attempt` is the grant's number: it rises with every grant, is the fence, and never falls. `tries` counts the
+    executions that ended before this one and what policy counts: 0 the first time, and again 0 after an operator
+    reset the step. `max_attempts` counts executions, the first one included. `deadline` is in seconds of
+    `time.monotonic()`, which is also the clock of asyncio's loops. `cancelled` turns true when the attempt was
+    cancelled or taken away: what the handler returns after that is not recorded.
+    """
+
+    __slots__ = (
+        "_beat",
+        "_configuration",
+        "_inputs",
+        "_inputs_json",
+        "_logger",
+        "_results",
+        "_results_json",
+        "attempt",
+        "cancelled",
+        "correlation_id",
+        "deadline",
+        "max_attempts",
+        "number",
+        "step_name",
+        "step_uuid",
+        "task_uuid",
+        "template",
+        "tries",
+    )
+
+    def __init__(
+        self,
+        task_uuid: UUID,
+        step_uuid: UUID,
+        step_name: str,
+        number: int,
+        attempt: int,
+        tries: int,
+        max_attempts: int,
+        template: Template,
+        inputs_json: str,
+        results_json: Mapping[str, str],
+        correlation_id: UUID | None = None,
+        deadline: float | None = None,
+        beat: Callable[[], object] | None = None,
+    ) -> None:
+        self.task_uuid = task_uuid
+        self.step_uuid = step_uuid
+        self.step_name = step_name
+        self.number = number
+        self.attempt = attempt
+        self.tries = tries
+        self.max_attempts = max_attempts
+        self.template = template
+        self.correlation_id = correlation_id
+        self.deadline = deadline
+        self.cancelled = False
+        self._inputs_json = inputs_json
+        self._results_json = results_json
+        self._beat = beat
+        self._inputs: dict[str, Any] | None = None
+        self._results: dict[str, Any] | None = None
+        self._configuration: dict[str, Any] | None = None
+        self._logger: FilteringBoundLogger | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For process pools: everything travels but the beat, which belongs to the worker's own process."""
+        arguments = (self.task_uuid, self.step_uuid, self.step_name, self.number, self.attempt, self.tries)
+        rest = (self.max_attempts, self.template, self._inputs_json, dict(self._results_json))
+        return StepContext, (*arguments, *rest, self.correlation_id, self.deadline)
+
+    def __repr__(self) -> str:
+        return f"<StepContext {self.step_name!r} of task {self.task_uuid}, attempt {self.attempt}>"
+
+    # What the task was given.
+
+    @property
+    def inputs_json(self) -> str:
+        """The task's input as JSON text."""
+        return self._inputs_json
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The task's input: the same for all its steps."""
+        if self._inputs is None:
+            self._inputs = orjson.loads(self._inputs_json)
+        return self._inputs  # type: ignore[return-value]
+
+    def get_input(self, key: str) -> Any:
+        """One field of the task's input; None where it is missing."""
+        return self.inputs.get(key)
+
+    def get_input_or(self, key: str, default: Any = None) -> Any:
+        """One field of the task's input; the default where it is missing or null."""
+        value = self.inputs.get(key)
+        return default if value is None else value
+
+    # What the steps before this one returned.
+
+    @property
+    def dependency_results(self) -> dict[str, Any]:
+        """The results of all steps before this one, parents and further ancestors, by step name."""
+        return {name: self.get_dependency_result(name) for name in self._results_json}
+
+    def get_dependency_result(self, step: str) -> Any:
+        """The result of a step before this one; None where it has none."""
+        if self._results is None:
+            self._results = {}
+        elif step in self._results:
+            return self._results[step]
+        text = self._results_json.get(step)
+        value = None if text is None else orjson.loads(text)
+        self._results[step] = value
+        return value
+
+    def get_dependency_result_json(self, step: str) -> str | None:
+        """The same as JSON text."""
+        return self._results_json.get(step)
+
+    def get_dependency_field(self, step: str, *path: str | int) -> Any:
+        """What lies under `path` in a result, by keys and indexes; None where there is nothing."""
+        value = self.get_dependency_result(step)
+        for key in path:
+            try:
+                value = value[key]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def get_dependency_result_keys(self) -> list[str]:
+        """The names of the steps before this one whose results are here."""
+        return list(self._results_json)
+
+    def get_all_dependency_results(self, prefix: str) -> list[Any]:
+        """The results of the steps whose names begin with `prefix`, in the order of their names, none of them None."""
+        found = (self.get_dependency_result(name) for name in sorted(self._results_json) if name.startswith(prefix))
+        return [value for value in found if value is not None]
+
+    # How the step is set up.
+
+    @property
+    def step(self) -> Step:
+        """The step as its template defines it."""
+        return self.template.step(self.step_name)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """`handler.initialization` of the step, the environment's overrides included."""
+        if self._configuration is None:
+            self._configuration = orjson.loads(orjson.dumps(self.step.handler.initialization, default=dict))
+        return self._configuration  # type: ignore[return-value]
+
+    def get_config(self, key: str) -> Any:
+        """One key of the configuration; None where it is missing."""
+        return self.configuration.get(key)
+
+    # Which execution this is.
+
+    @property
+    def idempotency_key(self) -> str:
+        """`task_uuid:step_name`: the same for every attempt of this step, and for no other step.
+
+        Give it to whatever must not happen twice. A step runs at least once: when a worker dies after a charge and
+        before it said so, the step runs again, and the key is what lets the gateway answer with the first charge.
+        """
+        return f"{self.task_uuid}:{self.step_name}"
+
+    @property
+    def retry_count(self) -> int:
+        """How many executions ended before this one: 0 the first time."""
+        return self.tries
+
+    @property
+    def max_retries(self) -> int:
+        """The limit of executions, the first one included: the older API's name of `max_attempts`."""
+        return self.max_attempts
+
+    def is_retry(self) -> bool:
+        """True from the second execution on."""
+        return self.tries > 0
+
+    def is_last_retry(self) -> bool:
+        """True when the step fails for good if this execution fails."""
+        return self.tries >= self.max_attempts - 1
+
+    # Time, and signs of life.
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the step's timeout, never below 0; None where it has none."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def heartbeat(self) -> None:
+        """Say that a long step is alive and needs its time. Cheap, callable from any thread, raises nothing."""
+        if self._beat is None:
+            return
+        try:
+            self._beat()
+        except Exception as error:
+            # A handler must not fail because its worker could not take note of a sign of life.
+            self.logger.warning("heartbeat not taken", error=repr(error))
+
+    @property
+    def logger(self) -> FilteringBoundLogger:
+        """A structlog logger that carries the task, the step and the attempt."""
+        if self._logger is None:
+            import structlog
+
+            self._logger = structlog.get_logger("tasker.step").bind(
+                task_uuid=str(self.task_uuid),
+                step=self.step_name,
+                attempt=self.attempt,
+                correlation_id=None if self.correlation_id is None else str(self.correlation_id),
+            )
+        return self._logger  # type: ignore[return-value]

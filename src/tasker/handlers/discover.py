@@ -1,0 +1,92 @@
+"""Finding handlers: from names of modules, modules, functions, classes and dicts to handlers by name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import Any, cast
+
+from tasker.handlers.functional import declaration_of
+from tasker.handlers.handler import Handler, as_handler, import_object
+from tasker.handlers.step import StepHandler
+from tasker.model.errors import InvalidHandler
+
+
+def discover(sources: Iterable[Any] | str | ModuleType | Mapping[str, Any]) -> dict[str, Handler]:
+    """Handlers by name.
+
+    A source is the name of a module (`"shop.handlers"`; of a package: with all modules under it), `"module:name"` of
+    one handler, a module, a Handler, a function with @step_handler, a StepHandler class, or a dict of name to any of
+    these or to a plain function. In modules, functions with @step_handler and classes with a `handler_name` count,
+    those they import from elsewhere included.
+
+    Raises InvalidHandler where a module cannot be imported, something is no handler, or two have one name.
+    """
+    if isinstance(sources, str | ModuleType | Mapping) or callable(sources) or isinstance(sources, Handler):
+        sources = [sources]
+    found: dict[str, Handler] = {}
+    for source in sources:
+        for handler in _handlers_in(source):
+            _add(found, handler)
+    return found
+
+
+def _add(found: dict[str, Handler], handler: Handler) -> None:
+    other = found.setdefault(handler.name, handler)
+    if other.source is not handler.source:
+        raise InvalidHandler(
+            f"two handlers have the name {handler.name!r}: {other.place} and {handler.place}: rename one of them"
+        )
+
+
+def _handlers_in(source: Any) -> Iterator[Handler]:
+    if isinstance(source, Mapping):
+        for name, obj in cast("Mapping[str, Any]", source).items():
+            yield as_handler(import_object(obj) if isinstance(obj, str) else obj, name)
+    elif isinstance(source, str) and ":" in source:
+        yield as_handler(import_object(source))
+    elif isinstance(source, str):
+        for module in _modules(source):
+            yield from _handlers_of_module(module)
+    elif isinstance(source, ModuleType):
+        for module in _modules(source.__name__) if hasattr(source, "__path__") else [source]:
+            yield from _handlers_of_module(module)
+    else:
+        yield as_handler(source)
+
+
+def _modules(name: str) -> Iterator[ModuleType]:
+    module = _imported(name)
+    yield module
+    for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}.", onerror=_refuse):
+        if not found.name.endswith(".__main__"):
+            yield _imported(found.name)
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        # A user's module may raise anything while it is imported.
+        raise InvalidHandler(f"cannot import the handlers of {name!r}: {type(error).__name__}: {error}") from error
+
+
+def _refuse(name: str) -> None:
+    _imported(name)
+
+
+def _handlers_of_module(module: ModuleType) -> Iterator[Handler]:
+    for obj in list(vars(module).values()):
+        if _is_handler(obj):
+            yield as_handler(obj)
+
+
+def _is_handler(obj: Any) -> bool:
+    if isinstance(obj, type):
+        return issubclass(obj, StepHandler) and bool(obj.handler_name)
+    if isinstance(obj, Handler):
+        return True
+    declaration = declaration_of(obj)
+    return declaration is not None and declaration.name is not None

@@ -1,0 +1,176 @@
+"""A handler as the worker sees it: one record, whatever the user wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, cast
+
+from tasker.handlers.context import StepContext
+from tasker.handlers.functional import Declaration, bind_function, declaration_of, place_of
+from tasker.handlers.older import run_process, run_process_async
+from tasker.handlers.step import Pool, StepHandler
+from tasker.model.errors import InvalidHandler
+
+POOLS: tuple[Pool, ...] = ("async", "thread", "process")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Handler:
+    """A handler, ready to be called: `await handler.call(context)` in the pool "async", a plain call in the others.
+
+    What `call` returns or raises goes through `outcome_of_result` and `outcome_of_error`.
+    """
+
+    name: str
+    version: str
+    call: Callable[[StepContext], Any]
+    pool: Pool
+    needs: frozenset[str] | None
+    """The names of the steps whose results it reads; None where it may read those of all ancestors."""
+    source: Any
+    """The function or class that the user wrote."""
+
+    @property
+    def place(self) -> str:
+        """`module.name` of what the user wrote, for messages."""
+        return place_of(self.source)
+
+    @property
+    def import_path(self) -> str:
+        """`module:name`, by which another process finds the same handler with `load_handler`.
+
+        Raises InvalidHandler where that name does not lead back to it.
+        """
+        module, name = getattr(self.source, "__module__", None), getattr(self.source, "__qualname__", None)
+        path = f"{module}:{name}"
+        try:
+            found = import_object(path)
+        except InvalidHandler:
+            found = None
+        if found is None or found is not self.source:
+            raise InvalidHandler(
+                f"handler {self.name!r} is to run in a process, which has to import it, but {path} does not lead to "
+                "it: define it at the top level of a module"
+            )
+        return path
+
+
+def as_handler(obj: Any, name: str | None = None) -> Handler:
+    """The record for a decorated function, a StepHandler class or a Handler; `name` overrides its own name.
+
+    With a name, a function without decorators will do: it may take `context`.
+    Raises InvalidHandler where Tasker could not call it, so that it shows at start and not at the first step.
+    """
+    if isinstance(obj, Handler):
+        return obj if name is None else replace(obj, name=name)
+    if isinstance(obj, type):
+        handler = _class_handler(obj, name)
+    elif callable(obj):
+        handler = _function_handler(obj, name)
+    else:
+        raise InvalidHandler(f"{obj!r} is not a handler: give a function with @step_handler or a StepHandler class")
+    if handler.pool == "process":
+        _ = handler.import_path
+    return handler
+
+
+@cache
+def load_handler(import_path: str) -> Handler:
+    """The handler at `module:name`, for processes that run handlers for others. Its name is not to be relied on."""
+    obj = import_object(import_path)
+    return as_handler(obj, None if declaration_of(obj) or isinstance(obj, type) else import_path)
+
+
+def import_object(import_path: str) -> Any:
+    """The object at `module:name`; InvalidHandler where there is none."""
+    module_name, _, attributes = import_path.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for attribute in attributes.split("."):
+            found = getattr(found, attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidHandler(f"cannot import {import_path}: {error}") from error
+    return found
+
+
+def _function_handler(function: Callable[..., Any], name: str | None) -> Handler:
+    declaration = declaration_of(function) or Declaration()
+    name = name or declaration.name
+    if name is None:
+        raise InvalidHandler(f'{place_of(function)} is not a handler: decorate it with @step_handler("its_name")')
+    call, reads_declared = bind_function(function, declaration)
+    needs = frozenset(step for step, _ in declaration.dependencies.values()) if reads_declared else None
+    pool, call = _pooled(function, call, function, declaration.runs_in)
+    return Handler(name=name, version=declaration.version, call=call, pool=pool, needs=needs, source=function)
+
+
+def _class_handler(cls: type, name: str | None) -> Handler:
+    if not issubclass(cls, StepHandler):
+        raise InvalidHandler(f"{place_of(cls)} is not a handler: derive it from StepHandler")
+    make = _constructor(cls)
+    method: Any = cls.call
+    if method is not StepHandler.call:
+
+        def call(context: StepContext) -> Any:
+            return make(context).call(context)
+    else:
+        method = getattr(cls, "process", None)
+        if method is None:
+            raise InvalidHandler(f"{place_of(cls)} defines neither call(self, context) nor process(self, task, …)")
+        run = run_process_async if inspect.iscoroutinefunction(method) else run_process
+
+        def call(context: StepContext) -> Any:
+            return run(make(context), context)
+
+    pool, pooled = _pooled(cls, call, method, cls.runs_in)
+    name = name or cls.handler_name or cls.__name__
+    return Handler(name=name, version=cls.handler_version, call=pooled, pool=pool, needs=None, source=cls)
+
+
+def _constructor(cls: type[StepHandler]) -> Callable[[StepContext], Any]:
+    """Make a fresh instance; the constructor gets the configuration if it takes `config`."""
+    parameters = list(inspect.signature(cls).parameters.values())
+    required = [
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) and one.name != "config"
+    ]
+    if required:
+        raise InvalidHandler(
+            f"{place_of(cls)}: nothing gives its constructor {', '.join(required)}: it may take `config` or nothing"
+        )
+    kind: Any = cls
+    if any(one.name == "config" for one in parameters):
+        return lambda context: kind(config=context.configuration)
+    return lambda context: kind()
+
+
+def _pooled(
+    source: Any, call: Callable[[StepContext], Any], code: Callable[..., Any], runs_in: Pool | None
+) -> tuple[Pool, Callable[[StepContext], Any]]:
+    """Where it runs, and `call` as that pool calls it: a coroutine function on the loop, a plain one elsewhere."""
+    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+        raise InvalidHandler(f"{place_of(source)} is a generator: a handler returns its result, it does not yield")
+    if runs_in is not None and runs_in not in POOLS:
+        raise InvalidHandler(f"{place_of(source)}: runs_in is {runs_in!r}, and may be one of {', '.join(POOLS)}")
+    is_async = _is_async(code)
+    pool = runs_in or ("async" if is_async else "thread")
+    if is_async and pool != "async":
+        return pool, lambda context: asyncio.run(cast("Coroutine[Any, Any, Any]", call(context)))
+    if not is_async and pool == "async":
+
+        async def on_the_loop(context: StepContext) -> Any:
+            return call(context)
+
+        return pool, on_the_loop
+    return pool, call
+
+
+def _is_async(code: Callable[..., Any]) -> bool:
+    is_coroutine = inspect.iscoroutinefunction
+    return is_coroutine(code) or is_coroutine(vars(type(code)).get("__call__"))
