@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, cast
 
-from tasker.handlers.functional import declaration_of
+from tasker.handlers.functional import MARK, Declaration
 from tasker.handlers.handler import Handler, as_handler, import_object
 from tasker.handlers.step import StepHandler
 from tasker.model.errors import InvalidHandler
@@ -84,9 +85,11 @@ def _handlers_of_module(module: ModuleType) -> Iterator[Handler]:
 
 
 def _is_handler(obj: Any) -> bool:
-    if isinstance(obj, type):
+    """Asks types and the object's own dict only: a module may hold proxies that raise when they are asked anything."""
+    kind = cast("type[object]", type(obj))
+    if issubclass(kind, type):
         return issubclass(obj, StepHandler) and bool(obj.handler_name)
-    if isinstance(obj, Handler):
+    if kind is Handler:
         return True
-    declaration = declaration_of(obj)
-    return declaration is not None and declaration.name is not None
+    declaration: Any = inspect.getattr_static(obj, MARK, None)
+    return isinstance(declaration, Declaration) and declaration.name is not None

@@ -165,7 +165,9 @@ def _pooled(
     if not is_async and pool == "async":
 
         async def on_the_loop(context: StepContext) -> Any:
-            return call(context)
+            result = call(context)
+            # A plain wrapper around an async function returns what has to be awaited.
+            return await result if inspect.isawaitable(result) else result
 
         return pool, on_the_loop
     return pool, call

@@ -54,17 +54,10 @@ def _as_object(value: Any) -> Any:
     if value is None:
         return {}
     if is_dataclass(value) or _has(value, "model_dump") or isinstance(value, Mapping):
-        value = _opened(value)
+        value = _converted(value, "$")
         if isinstance(value, dict):
             return cast("dict[Any, Any]", value)
     return {"result": value}
-
-
-def _opened(value: Any) -> Any:
-    """The fields of a dataclass, model or mapping as a dict, one level deep; other values as they are."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value) if not field.name.startswith("_")}
-    return to_plain(value) if _has(value, "model_dump") or isinstance(value, Mapping) else value
 
 
 def to_plain(value: Any) -> Any:
@@ -125,8 +118,11 @@ def plain_json(value: Any, path: str = "$", depth: int = 0) -> Any:
 
 
 def _converted(value: Any, path: str) -> Any:
+    """A value that is none of JSON's, one level deep in types that are."""
     try:
-        return _opened(value) if is_dataclass(value) and not isinstance(value, type) else to_plain(value)
+        if is_dataclass(value) and not isinstance(value, type):
+            return {one.name: getattr(value, one.name) for one in fields(value) if not one.name.startswith("_")}
+        return to_plain(value)
     except Exception as error:
         # A model's own serialiser may raise anything; whatever it is, the result cannot be kept.
         raise _unfit(path, str(error) or repr(error)) from error
@@ -161,7 +157,7 @@ def _plain_text(value: str, path: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         problem = f"has a lone surrogate (at character {error.start}), which is not text: decode or replace it"
-        raise _unfit(ascii(path), problem) from None
+        raise _unfit(path, problem) from None
     return str(value)
 
 
