@@ -1,0 +1,23 @@
+-- check_submission: refuses what no task may be made of, before anything is written.
+create or replace function tasker_engine.check_submission(
+  _task_ids uuid[], _contexts jsonb[], _options jsonb[], _now timestamptz) returns void language plpgsql as $$
+declare wrong text;
+begin
+  if cardinality(_task_ids) <> cardinality(_contexts) or cardinality(_options) <> cardinality(_contexts) then
+    raise exception 'submit needs as many ids and options as contexts' using errcode = 'TK008';
+  end if;
+  select coalesce(id::text, 'null') into wrong from unnest(_task_ids) id
+  where coalesce(tasker_engine.uuid7_at(id) not between _now - interval '1 day' and _now + interval '1 day', true) limit 1;
+  if found then
+    raise exception 'task id % is not a UUID of version 7 made within a day of now', wrong using errcode = 'TK004';
+  end if;
+  if exists (select from unnest(_contexts) c where c is null or jsonb_typeof(c) <> 'object') then
+    raise exception 'the context of a task is a JSON object' using errcode = 'TK015';
+  end if;
+  select k into wrong from unnest(_options) o, jsonb_object_keys(o) k
+  where k not in ('idempotency_key', 'key_ttl_s', 'priority', 'start_at', 'delay_s', 'initiator', 'source_system', 'reason',
+                  'tags', 'correlation_id', 'parent_correlation_id', 'is_checked') limit 1;
+  if found then
+    raise exception 'submit knows no option "%"', wrong using errcode = 'TK008';
+  end if;
+end $$;

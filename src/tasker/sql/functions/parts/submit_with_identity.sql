@@ -1,0 +1,40 @@
+-- identity_keys: what makes each task the same as another: its idempotency key, else what the template's strategy says.
+create or replace function tasker_engine.identity_keys(_strategy text, _contexts jsonb[], _options jsonb[])
+returns text[] language plpgsql as $$
+declare keys text[];
+begin
+  keys := array(
+    select case
+      when w.option ->> 'idempotency_key' is not null then 'key:' || (w.option ->> 'idempotency_key')
+      when _strategy = 'strict' then 'strict:' || encode(sha256(convert_to(w.context::text, 'utf8')), 'hex')
+    end
+    from unnest(_contexts, _options) with ordinality as w(context, option, place) order by w.place);
+  if _strategy = 'caller_provided' and array_position(keys, null) is not null then
+    raise exception 'tasks of this template need an idempotency_key' using errcode = 'TK009';
+  end if;
+  return keys;
+end $$;
+
+-- submit_with_identity: a task whose key is held already is not made; the answer names the holder.
+create or replace function tasker_engine.submit_with_identity(
+  _template tasker_engine.templates, _task_ids uuid[], _contexts jsonb[], _options jsonb[], _keys text[], _now timestamptz)
+returns table (task_id uuid, is_duplicate boolean, info jsonb) language plpgsql as $$
+#variable_conflict use_column
+declare
+  holders uuid[];
+  made uuid[];
+begin
+  with held as materialized (
+    select * from tasker_engine.hold_identities(_template.namespace_id, _template.name, _keys, _task_ids,
+      array(select _now + make_interval(secs => (o ->> 'key_ttl_s')::float8)
+            from unnest(_options) with ordinality as w(o, place) order by w.place), _now))
+  select array_agg(coalesce((select h.holder from held h where h.key = w.key), w.task_id) order by w.place)
+  into holders
+  from unnest(_keys, _task_ids) with ordinality as w(key, task_id, place);
+  select tasker_engine.create_tasks(_template.template_id, array_agg(w.task_id), array_agg(w.context), array_agg(w.option), _now)
+  into made
+  from unnest(_task_ids, holders, _contexts, _options) as w(task_id, holder, context, option) where w.task_id = w.holder;
+  perform tasker_engine.check_repeats(_template.template_id, _task_ids, holders, _contexts);
+  return query select w.holder, w.holder <> w.task_id or w.task_id <> all (coalesce(made, '{}')), null::jsonb
+  from unnest(_task_ids, holders) with ordinality as w(task_id, holder, place) order by w.place;
+end $$;

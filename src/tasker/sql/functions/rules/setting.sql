@@ -1,0 +1,14 @@
+-- setting: a number that a database owner may set for the whole fleet (`alter database … set tasker.NAME = …`).
+create or replace function tasker_engine.setting(_name text) returns double precision language sql stable as $$
+  select coalesce(
+    nullif(current_setting('tasker.' || _name, true), '')::double precision,
+    case _name
+      when 'priority_s' then 60              -- one priority class weighs as much as this many seconds of waiting
+      when 'retry_after_max_s' then 86400    -- the longest wait that a server may ask for
+      when 'handler_missing_s' then 300      -- a step that no living worker can run fails after this time
+      when 'overdue_grace_s' then 5          -- how long after its timeout a silent attempt is taken away
+      when 'worker_losses_max' then 3        -- a step that loses this many workers while alone ends
+      when 'due_lookback_s' then 10          -- how far back a claim looks for due steps; the sweep looks everywhere
+      when 'grant_payload_bytes' then 65536  -- what a grant carries at most; the rest comes by load
+    end)
+$$;

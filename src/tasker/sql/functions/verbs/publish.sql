@@ -1,0 +1,58 @@
+-- publish: stores a version of a template with its steps, channels and lanes. A version with the same digest is left alone;
+-- other content is refused, or with _force becomes a new revision. Running tasks keep the definition they began with.
+--
+-- _steps is an array of objects: number, name, queue, handler, parents, children (numbers), is_retryable, max_attempts,
+-- backoff, backoff_base_s, backoff_max_s, jitter, timeout_s.
+create or replace function tasker_engine.publish(
+  _namespace text, _name text, _version text, _digest text, _definition jsonb, _identity_strategy text, _steps jsonb,
+  _force boolean default false, out template_id int, out is_new boolean) language plpgsql as $$
+#variable_conflict use_column
+declare
+  latest tasker_engine.templates;
+  home int;
+begin
+  perform tasker_engine.require_read_committed();
+  perform pg_advisory_xact_lock(hashtextextended('tasker template ' || _namespace || '/' || _name, 0));
+  insert into tasker_engine.namespaces (name) values (_namespace) on conflict do nothing;
+  select namespace_id into home from tasker_engine.namespaces where name = _namespace;
+  select * into latest from tasker_engine.templates t
+  where t.namespace_id = home and t.name = _name and t.version = _version order by t.revision desc limit 1;
+  if latest.digest = _digest then
+    template_id := latest.template_id;
+    is_new := false;
+    return;
+  end if;
+  if latest.template_id is not null and not _force then
+    raise exception 'template %/%@% is published already with other content', _namespace, _name, _version using errcode = 'TK013',
+      detail = latest.definition::text, hint = 'give it a new version';
+  end if;
+  insert into tasker_engine.templates (namespace_id, name, version, revision, version_order, digest, definition, identity_strategy, step_count)
+  values (home, _name, _version, coalesce(latest.revision, 0) + 1, tasker_engine.version_order(_version), _digest, _definition,
+    _identity_strategy, jsonb_array_length(_steps))
+  returning templates.template_id into template_id;
+  perform tasker_engine.open_channels(home, _steps);
+  insert into tasker_engine.template_steps
+  select template_id, s.number, s.name, c.channel_id, s.parents, s.children, s.is_retryable, s.max_attempts, s.backoff,
+    s.backoff_base_s, s.backoff_max_s, s.jitter, s.timeout_s
+  from jsonb_to_recordset(_steps) as s(number int, name text, queue text, handler text, parents int[], children int[],
+    is_retryable boolean, max_attempts int, backoff text, backoff_base_s float8, backoff_max_s float8, jitter float8, timeout_s float8)
+  join tasker_engine.channels c on c.namespace_id = home and c.queue = s.queue and c.handler = s.handler;
+  is_new := true;
+end $$;
+
+-- open_channels: makes the channels and lanes that these steps need. Lanes for new tasks are only for first steps.
+create or replace function tasker_engine.open_channels(_namespace_id int, _steps jsonb) returns void language plpgsql as $$
+begin
+  insert into tasker_engine.channels (namespace_id, queue, handler)
+  select distinct _namespace_id, s.queue, s.handler from jsonb_to_recordset(_steps) as s(queue text, handler text)
+  order by s.queue, s.handler
+  on conflict do nothing;
+  insert into tasker_engine.lanes (lane, channel_id, kind, class)
+  select distinct tasker_engine.lane(c.channel_id, k.kind, p.class), c.channel_id, k.kind, p.class
+  from jsonb_to_recordset(_steps) as s(queue text, handler text, parents int[])
+  join tasker_engine.channels c on c.namespace_id = _namespace_id and c.queue = s.queue and c.handler = s.handler
+  cross join generate_series(0, 2) as k(kind)
+  cross join generate_series(0, 4) as p(class)
+  where k.kind > 0 or s.parents = '{}'
+  on conflict do nothing;
+end $$;

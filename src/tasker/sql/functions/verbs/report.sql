@@ -1,0 +1,56 @@
+-- report: records a batch of outcomes, frees what they free, hands freed steps to this session, ends tasks.
+--
+-- Outcomes are parallel arrays: the fence (_task_ids, _numbers, _attempts), _kinds (succeeded, failed, retryable,
+-- released), _payloads (JSON text: a result, or an error record), _retry_after_s (null: the step's own policy) and _run_s
+-- (how long the handler ran). _finished_grants are grants of which nothing is held any more. _channels are what the
+-- session serves, _pools the slot pool (1, 2, …) that each needs, _free the free slots of each pool, those of these
+-- outcomes included. Task rows that another verb holds are passed over: their outcomes answer `deferred` and are sent
+-- again; with _may_wait the verb waits for them.
+create or replace function tasker_engine.report(
+  _session int, _task_ids uuid[], _numbers int[], _attempts int[], _kinds text[], _payloads text[],
+  _retry_after_s double precision[], _run_s double precision[], _finished_grants bigint[],
+  _channels int[], _pools int[], _free int[], _may_wait boolean default false,
+  _now timestamptz default null, _chance double precision default null)
+returns setof tasker_engine.reply language plpgsql as $$
+declare
+  is_alive boolean := tasker_engine.turn_lock(_session);
+  locked uuid[];
+  done record;
+  undone record;
+  changes tasker_engine.task_change[] := '{}';
+  recorded int;
+begin
+  delete from tasker_engine.grants g where g.session_id = _session and g.grant_no = any (_finished_grants);
+  if not is_alive then
+    _channels := '{}';
+    return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
+  end if;
+  locked := tasker_engine.lock_tasks(_task_ids, _may_wait);
+  _now := tasker_engine.clock(_now);
+  select * into done from tasker_engine.record_successes(
+    _session, locked, _task_ids, _numbers, _attempts, _kinds, _payloads, _run_s, _now);
+  recorded := cardinality(done.done_tasks);
+  if recorded < cardinality(_task_ids) then
+    select * into undone from tasker_engine.record_failures(
+      _session, locked, _task_ids, _numbers, _attempts, _kinds, _payloads, _retry_after_s, _run_s, _now, _chance);
+    changes := undone.changes;
+    recorded := recorded + cardinality(undone.done_tasks);
+  end if;
+  if recorded > 0 then
+    return query
+    with moved as materialized (
+      select * from tasker_engine.advance(_session, done.done_tasks, done.done_numbers,
+        changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done.done_tasks) d),
+        _channels, _pools, _free, _now)),
+    partial as (
+      select array_agg(m.task_id) as task_ids, array_agg(m.number) as numbers from moved m where m.payload = 'partial' and m.kind = 'grant')
+    select * from moved
+    union all
+    select p.* from partial cross join lateral tasker_engine.payloads(partial.task_ids, partial.numbers, false) p
+    where partial.task_ids is not null;
+  end if;
+  if recorded < cardinality(_task_ids) then
+    return query select * from tasker_engine.verdicts(_session, locked, _task_ids, _numbers, _attempts,
+      done.done_tasks || coalesce(undone.done_tasks, '{}'), done.done_numbers || coalesce(undone.done_numbers, '{}'));
+  end if;
+end $$;
