@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasker.model.json import JsonObject
+from tasker.model.json import Json, JsonObject
 
 Backoff = Literal["none", "linear", "exponential", "fibonacci"]
 IdentityStrategy = Literal["always_unique", "strict", "caller_provided"]
@@ -29,7 +29,7 @@ class HandlerRef:
     """Which handler runs a step, and the configuration it reads."""
 
     callable: str
-    initialization: JsonObject = field(default_factory=dict)
+    initialization: JsonObject = field(default_factory=dict[str, Json])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,8 @@ class Template:
     version: str
     steps: tuple[Step, ...]
     description: str | None = None
-    metadata: JsonObject = field(default_factory=dict)
-    system_dependencies: JsonObject = field(default_factory=dict)
+    metadata: JsonObject = field(default_factory=dict[str, Json])
+    system_dependencies: JsonObject = field(default_factory=dict[str, Json])
     input_schema: JsonObject | None = None
     enforce_schemas: bool = True
     """Whether inputs are held against `input_schema` and results against `result_schema`."""
