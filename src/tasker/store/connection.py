@@ -1,0 +1,100 @@
+"""Connections to PostgreSQL, with one plan per verb.
+
+A plan that is made while a table is small costs up to two hundred times too much later. So joins run in the order in
+which the verbs write them, and a table is only ever probed by a key: sequential and full index scans are off, also for
+an empty table. The few functions that walk an index in order turn that back on for themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import asyncpg
+
+from tasker.embedded import redact
+from tasker.model.errors import DatabaseUnavailable
+from tasker.store.errors import CONNECTION_ERRORS
+
+
+class Connection(Protocol):
+    """What the store asks of a connection: asyncpg's own, or one lent by a pool."""
+
+    async def fetch(self, query: str, /, *args: Any) -> list[Any]: ...
+    async def fetchrow(self, query: str, /, *args: Any) -> Any: ...
+    async def fetchval(self, query: str, /, *args: Any) -> Any: ...
+    async def execute(self, query: str, /, *args: Any) -> Any: ...
+    async def add_listener(self, channel: str, callback: Callable[..., None], /) -> None: ...
+    async def close(self) -> None: ...
+    def transaction(self, *, isolation: str = ...) -> AbstractAsyncContextManager[Any]: ...
+    def get_server_version(self) -> Any: ...
+    def is_closed(self) -> bool: ...
+    def terminate(self) -> None: ...
+
+
+class Pool(Protocol):
+    """Connections to borrow."""
+
+    def acquire(self) -> AbstractAsyncContextManager[Connection]: ...
+    async def close(self) -> None: ...
+    def terminate(self) -> None: ...
+
+
+_driver: Any = asyncpg
+PLAN_SETTINGS = {
+    "enable_seqscan": "off",
+    "enable_indexscan": "off",
+    "enable_indexonlyscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "join_collapse_limit": "1",
+    "from_collapse_limit": "1",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+_SESSION = {"application_name": "tasker", "default_transaction_isolation": "read committed"}
+
+
+async def connect(dsn: str, *, pinned: bool = True, timeout_s: float = 10) -> Connection:
+    """A connection for verbs (`pinned`), or for reads, whose plans the server may choose by each query's arguments.
+
+    Raises DatabaseUnavailable, which names the DSN without its password.
+    """
+    settings = {**_SESSION, **(PLAN_SETTINGS if pinned else {"plan_cache_mode": "force_custom_plan", "jit": "off"})}
+    try:
+        return await _driver.connect(dsn, server_settings=settings, timeout=timeout_s)
+    except (*CONNECTION_ERRORS, TimeoutError, asyncpg.PostgresError, ValueError) as error:
+        raise unavailable(dsn, error) from error
+
+
+async def connect_with_patience(
+    dsn: str, *, pinned: bool = True, first_wait_s: float = 0.05, wait_max_s: float = 1
+) -> Connection:
+    """As connect, but tries until the database answers; the wait doubles from try to try."""
+    wait_s = first_wait_s
+    while True:
+        try:
+            return await connect(dsn, pinned=pinned)
+        except DatabaseUnavailable:
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, wait_max_s)
+
+
+async def create_pool(dsn: str, *, pinned: bool, size: int) -> Pool:
+    """A pool of such connections."""
+    settings = {**_SESSION, **(PLAN_SETTINGS if pinned else {"plan_cache_mode": "force_custom_plan", "jit": "off"})}
+    try:
+        return await _driver.create_pool(dsn, min_size=1, max_size=size, server_settings=settings)
+    except (*CONNECTION_ERRORS, TimeoutError, asyncpg.PostgresError, ValueError) as error:
+        raise unavailable(dsn, error) from error
+
+
+def unavailable(dsn: str, error: BaseException) -> DatabaseUnavailable:
+    """What to tell a user whose database does not answer."""
+    what = str(error).strip() or type(error).__name__
+    return DatabaseUnavailable(
+        f"the database {redact(dsn)} does not answer: {what}. "
+        "Check that the server runs and that TASKER_DATABASE_URL is right, or unset it to use the embedded PostgreSQL."
+    )

@@ -1,0 +1,69 @@
+"""SQLSTATEs to exceptions, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import asyncpg
+
+from tasker.model import errors
+
+_BY_SQLSTATE: dict[str, type[errors.TaskerError]] = {
+    "TK001": errors.SettingsError,
+    "TK002": errors.WrongIsolation,
+    "TK003": errors.TemplateNotFound,
+    "TK004": errors.InvalidInput,
+    "TK006": errors.KeyInFlight,
+    "TK007": errors.PayloadTooLarge,
+    "TK008": errors.InvalidInput,
+    "TK009": errors.InvalidInput,
+    "TK010": errors.TaskNotFound,
+    "TK011": errors.StepNotFound,
+    "TK012": errors.ActionForbidden,
+    "TK013": errors.TemplateConflict,
+    "TK015": errors.InvalidInput,
+    "42883": errors.SchemaOutdated,  # undefined function
+    "3F000": errors.SchemaOutdated,  # undefined schema
+    "42P01": errors.SchemaOutdated,  # undefined table
+}
+
+CONNECTION_ERRORS = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""The database is away, or the connection was cut: what was asked may or may not have happened."""
+
+DATA_ERRORS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""The database refuses the data (SQLSTATE classes 22 and 23)."""
+
+
+def translated(error: asyncpg.PostgresError) -> Exception:
+    """The exception of Tasker that an error of the database stands for; the error itself where it stands for none."""
+    message = str(error.args[0]) if error.args else str(error)
+    sqlstate, detail, hint = (getattr(error, name, None) for name in ("sqlstate", "detail", "hint"))
+    full = f"{message} ({hint})" if hint else message
+    if sqlstate == "TK005":
+        return errors.IdentityConflict(full, UUID(detail) if detail else None)
+    kind = _BY_SQLSTATE.get(sqlstate or "")
+    if kind is errors.SchemaOutdated:
+        return kind(f"the database lacks what this version of Tasker needs: {message} (run `tasker db migrate`)")
+    return kind(full) if kind else error
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Raises Tasker's exceptions for the database's."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        better = translated(error)
+        if better is error:
+            raise
+        raise better from error

@@ -1,0 +1,99 @@
+"""Migrations: numbered SQL, once each, and the functions as a whole, in one transaction under a lock.
+
+Ten processes may start at once: one migrates, the others wait for it and find nothing to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasker import sql
+from tasker.model.errors import DatabaseUnavailable, SchemaOutdated, SettingsError
+from tasker.store.connection import Connection
+from tasker.store.errors import translating
+
+_LOCK = 8_317_405_524_231_104_593
+_OLDEST_SERVER = 150_000
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """What a database's schema is at. `pending` migrations are to be applied; functions may be out of date."""
+
+    schema: str
+    exists: bool
+    applied: tuple[int, ...]
+    pending: tuple[int, ...]
+    functions_current: bool
+
+    @property
+    def is_current(self) -> bool:
+        """True when this version of Tasker has nothing to change."""
+        return self.exists and not self.pending and self.functions_current
+
+
+async def status(connection: Connection, schema: str = sql.DEFAULT_SCHEMA) -> SchemaStatus:
+    """Where the schema stands. Raises SchemaOutdated where the schema was not made by Tasker."""
+    exists = await connection.fetchval("select exists (select from pg_namespace where nspname = $1)", schema)
+    known = [migration.number for migration in sql.migrations()]
+    if not exists:
+        return SchemaStatus(schema, False, (), tuple(known), False)
+    if not await connection.fetchval("select to_regclass($1) is not null", f"{schema}.migrations"):
+        raise SchemaOutdated(
+            f'the schema "{schema}" exists but was not made by Tasker: name another one with TASKER_SCHEMA'
+        )
+    applied = await connection.fetch(
+        sql.in_schema("select number from tasker_engine.migrations order by number", schema)
+    )
+    numbers = tuple(row["number"] for row in applied)
+    if numbers and numbers[-1] > known[-1]:
+        raise SchemaOutdated(
+            f"the schema {schema} is at migration {numbers[-1]}, and this Tasker knows {known[-1]}: upgrade Tasker"
+        )
+    digest = await connection.fetchval(sql.in_schema("select digest from tasker_engine.functions_loaded", schema))
+    pending = tuple(number for number in known if number not in numbers)
+    return SchemaStatus(schema, True, numbers, pending, digest == sql.functions_digest())
+
+
+async def migrate(connection: Connection, schema: str = sql.DEFAULT_SCHEMA) -> SchemaStatus:
+    """Brings the schema to this version. Safe to run from many processes at once, and again."""
+    if connection.get_server_version().major * 10_000 < _OLDEST_SERVER:
+        raise SettingsError("Tasker needs PostgreSQL 15 or later")
+    if await connection.fetchval("show fsync") != "on":
+        raise DatabaseUnavailable("the server runs with fsync = off: what Tasker acknowledges would not be durable")
+    with translating():
+        async with connection.transaction(isolation="read_committed"):
+            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+            before = await status(connection, schema)
+            if not before.is_current:
+                await connection.execute(script(before))
+    return await status(connection, schema)
+
+
+def script(before: SchemaStatus) -> str:
+    """The SQL that brings a schema from `before` to this version."""
+    parts = ["set local client_min_messages = warning;"]
+    for migration in sql.migrations():
+        if migration.number in before.pending:
+            parts += [f"-- {migration.number:04} {migration.name}", migration.text]
+            parts.append(_BOOKKEEPING if migration.number == 1 else "")
+            parts.append(
+                f"insert into tasker_engine.migrations (number, name) values ({migration.number}, '{migration.name}');"
+            )
+    parts.append(sql.functions())
+    parts.append(_LOADED.format(sql.functions_digest()))
+    return sql.in_schema("\n".join(parts), before.schema)
+
+
+_APPLIED = "insert into tasker_engine.migrations (number, name) values ({}, '{}');"
+_LOADED = """
+insert into tasker_engine.functions_loaded (digest) values ('{}')
+on conflict (only_row) do update set digest = excluded.digest, loaded_at = clock_timestamp();
+"""
+_BOOKKEEPING = """
+create table tasker_engine.migrations (
+  number int primary key, name text not null, applied_at timestamptz not null default clock_timestamp());
+create table tasker_engine.functions_loaded (
+  only_row boolean primary key default true check (only_row),
+  digest text not null, loaded_at timestamptz not null default clock_timestamp());
+"""

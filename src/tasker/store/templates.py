@@ -1,0 +1,86 @@
+"""Templates in the database: publishing and reading definitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+
+from tasker import sql
+from tasker.model.errors import TemplateConflict
+from tasker.model.template import Template
+from tasker.store.connection import Connection
+from tasker.store.errors import translated
+from tasker.store.verbs import Verbs
+from tasker.templates import differences, digest, from_definition, to_definition
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing did: the id of the version in the database, and whether it is new there."""
+
+    template: Template
+    template_id: int
+    is_new: bool
+
+
+async def publish(connection: Connection, verbs: Verbs, template: Template, *, force: bool = False) -> Published:
+    """Stores a template's version, once. Raises TemplateConflict, which says what differs, on other content."""
+    definition = to_definition(template)
+    try:
+        template_id, is_new = await verbs.publish(
+            connection,
+            template.namespace,
+            template.name,
+            template.version,
+            digest(template),
+            orjson.dumps(definition).decode(),
+            template.identity_strategy,
+            orjson.dumps(_steps(template)).decode(),
+            force=force,
+        )
+    except asyncpg.PostgresError as error:
+        detail = getattr(error, "detail", None)
+        if getattr(error, "sqlstate", None) != "TK013" or detail is None:
+            raise translated(error) from error
+        changes = "; ".join(differences(orjson.loads(detail), definition))
+        raise TemplateConflict(
+            f"{template.full_name} is published already with other content: {changes}. "
+            "Give it a new version, or in development publish with --force"
+        ) from error
+    return Published(template, template_id, is_new)
+
+
+async def read_template(connection: Connection, template_id: int, schema: str = sql.DEFAULT_SCHEMA) -> Template:
+    """The definition that a running task keeps."""
+    query = sql.in_schema("select definition from tasker_engine.templates where template_id = $1", schema)
+    return from_definition(orjson.loads(await connection.fetchval(query, template_id)))
+
+
+def _steps(template: Template) -> list[dict[str, Any]]:
+    """The steps as the verb `publish` takes them: numbered from 1 in the template's order."""
+    numbers = {step.name: number for number, step in enumerate(template.steps, 1)}
+    children: dict[str, list[int]] = {step.name: [] for step in template.steps}
+    for step in template.steps:
+        for parent in step.dependencies:
+            children[parent].append(numbers[step.name])
+    return [
+        {
+            "number": numbers[step.name],
+            "name": step.name,
+            "queue": step.queue or template.namespace,
+            "handler": step.handler.callable,
+            "parents": [numbers[parent] for parent in step.dependencies],
+            "children": children[step.name],
+            "is_retryable": step.retry.retryable,
+            "max_attempts": step.retry.max_attempts,
+            "backoff": step.retry.backoff,
+            "backoff_base_s": step.retry.backoff_base_ms / 1000,
+            "backoff_max_s": step.retry.max_backoff_ms / 1000,
+            "jitter": step.retry.jitter,
+            "timeout_s": step.timeout_seconds,
+        }
+        for step in template.steps
+    ]

@@ -1,0 +1,303 @@
+"""One typed function per verb. Each is one round trip and one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from tasker import sql
+from tasker.model.outcome import Outcome
+from tasker.store.connection import Connection
+from tasker.store.errors import translating
+
+
+@dataclass(slots=True)
+class Grant:
+    """The right to run one step: the session holds this attempt until it reports, or loses it."""
+
+    task_id: UUID
+    number: int
+    attempt: int
+    tries: int
+    template_id: int
+    grant_no: int
+    is_alone: bool = False
+    is_unchecked: bool = False
+
+
+@dataclass(slots=True)
+class Verdict:
+    """An outcome that was not recorded as new: already, stale or deferred."""
+
+    task_id: UUID
+    number: int
+    attempt: int
+    verdict: str
+
+
+@dataclass(slots=True)
+class Reply:
+    """What a verb answered to a worker."""
+
+    grants: list[Grant] = field(default_factory=list[Grant])
+    inputs: dict[UUID, str] = field(default_factory=dict[UUID, str])
+    results: dict[UUID, dict[int, str]] = field(default_factory=dict[UUID, dict[int, str]])
+    verdicts: list[Verdict] = field(default_factory=list[Verdict])
+    ended: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
+    gone: list[tuple[UUID, int, int]] = field(default_factory=list[tuple[UUID, int, int]])
+    next_due_s: float | None = None
+    idle_peers: int = 0
+    session_ended: bool = False
+
+
+@dataclass(slots=True)
+class Report:
+    """Outcomes on their way: the fence of each, how it ended, and how many seconds its handler ran."""
+
+    task_ids: list[UUID] = field(default_factory=list[UUID])
+    numbers: list[int] = field(default_factory=list[int])
+    attempts: list[int] = field(default_factory=list[int])
+    kinds: list[str] = field(default_factory=list[str])
+    payloads: list[str | None] = field(default_factory=list[str | None])
+    retry_after_s: list[float | None] = field(default_factory=list[float | None])
+    run_s: list[float] = field(default_factory=list[float])
+
+    def add(self, task_id: UUID, number: int, attempt: int, outcome: Outcome, run_s: float) -> None:
+        """Adds one outcome."""
+        self.task_ids.append(task_id)
+        self.numbers.append(number)
+        self.attempts.append(attempt)
+        self.kinds.append(outcome.kind)
+        self.payloads.append(outcome.payload)
+        self.retry_after_s.append(outcome.retry_after_s)
+        self.run_s.append(run_s)
+
+    def __len__(self) -> int:
+        return len(self.task_ids)
+
+
+@dataclass(slots=True)
+class Serving:
+    """What a session serves: channels, and the slot pool (1, 2, …) that each needs."""
+
+    channels: list[int] = field(default_factory=list[int])
+    pools: list[int] = field(default_factory=list[int])
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """One answer of submit: the task, and whether it existed before."""
+
+    task_id: UUID
+    is_duplicate: bool
+
+
+def _read(rows: Iterable[Any]) -> Reply:
+    """Rows of type `tasker_engine.reply` as one record."""
+    reply = Reply()
+    grant_no = 0
+    for kind, task_id, number, attempt, tries, template_id, payload, info in rows:
+        if kind == "grant":
+            grant = Grant(task_id, number, attempt, tries, template_id, grant_no)
+            if info is not None:
+                about = orjson.loads(info)
+                grant.is_alone, grant.is_unchecked = about["is_alone"], about["is_unchecked"]
+            reply.grants.append(grant)
+        elif kind == "batch":
+            grant_no = int(payload)
+        elif kind == "inputs":
+            reply.inputs[task_id] = payload
+        elif kind == "result":
+            if payload is not None:
+                reply.results.setdefault(task_id, {})[number] = payload
+        else:
+            _read_other(reply, kind, task_id, number, attempt, payload, info)
+    return reply
+
+
+def _read_other(
+    reply: Reply, kind: str, task_id: UUID, number: int, attempt: int, payload: str, info: str | None
+) -> None:
+    if kind == "ended":
+        reply.ended.append((task_id, payload))
+    elif kind == "verdict":
+        reply.verdicts.append(Verdict(task_id, number, attempt, payload))
+    elif kind == "gone":
+        reply.gone.append((task_id, number, attempt))
+    elif kind == "session_ended":
+        reply.session_ended = True
+    elif kind == "next":
+        reply.next_due_s = orjson.loads(info or "{}").get("due_s")
+    elif kind == "peers":
+        reply.idle_peers = orjson.loads(info or "{}")["idle"]
+
+
+class Verbs:
+    """The verbs of one schema. A method takes the connection to use; none keeps state."""
+
+    def __init__(self, schema: str = sql.DEFAULT_SCHEMA) -> None:
+        def call(name: str, types: str = "") -> str:
+            marks = ", ".join(f"${n}::{cast}" for n, cast in enumerate(types.split(), 1))
+            return sql.in_schema(f"select * from tasker_engine.{name}({marks})", schema)  # noqa: S608 - our own words
+
+        self._submit = call("submit", "text text text uuid[] jsonb[] jsonb[]")
+        self._report = call(
+            "report", "int uuid[] int[] int[] text[] text[] float8[] float8[] bigint[] int[] int[] int[] bool"
+        )
+        self._claim = call("claim", "int int[] int[] int[] bool")
+        self._load = call("load", "uuid[] int[]")
+        self._regrant = call("regrant", "int uuid[] int[] int[]")
+        self._beat = call("beat", "int bool bigint uuid[] int[] int[] float8[] uuid[] int[] int[]")
+        self._open_session = call("open_session", "uuid text text int float8")
+        self._serve = call("serve", "int text[] text[]")
+        self._end_session = call("end_session", "int text bool")
+        self._sweep = call("sweep")
+        self._act = call("act", "uuid text uuid int text int text text jsonb")
+        self._publish = call("publish", "text text text text jsonb text jsonb bool")
+
+    async def submit(
+        self,
+        connection: Connection,
+        namespace: str,
+        name: str,
+        version: str | None,
+        task_ids: Sequence[UUID],
+        contexts: Sequence[str],
+        options: Sequence[str | None] | None,
+    ) -> list[Submitted]:
+        """Creates tasks; contexts and options are JSON text. Raises what `check_submission` and identity refuse."""
+        with translating():
+            rows = await connection.fetch(self._submit, namespace, name, version, task_ids, contexts, options)
+        return [Submitted(row[0], row[1]) for row in rows]
+
+    async def report(
+        self,
+        connection: Connection,
+        session: int,
+        report: Report,
+        finished_grants: Sequence[int],
+        serving: Serving,
+        free: Sequence[int],
+        *,
+        may_wait: bool = False,
+    ) -> Reply:
+        """Records outcomes; the reply's grants are the steps that these free."""
+        return _read(
+            await connection.fetch(
+                self._report,
+                session,
+                report.task_ids,
+                report.numbers,
+                report.attempts,
+                report.kinds,
+                report.payloads,
+                report.retry_after_s,
+                report.run_s,
+                finished_grants,
+                serving.channels,
+                serving.pools,
+                free,
+                may_wait,
+            )
+        )
+
+    async def claim(
+        self, connection: Connection, session: int, serving: Serving, free: Sequence[int], *, may_be_alone: bool
+    ) -> Reply:
+        """Takes further steps, up to `free` slots of each pool."""
+        return _read(await connection.fetch(self._claim, session, serving.channels, serving.pools, free, may_be_alone))
+
+    async def load(self, connection: Connection, task_ids: Sequence[UUID], numbers: Sequence[int]) -> Reply:
+        """Contexts (number 0) and results that a grant did not carry."""
+        return _read(await connection.fetch(self._load, task_ids, numbers))
+
+    async def regrant(self, connection: Connection, session: int, held: Sequence[tuple[UUID, int, int]]) -> Reply:
+        """After a lost reply: what the session owns but the worker does not hold, and what it holds in vain."""
+        return _read(await connection.fetch(self._regrant, session, *_columns(held, 3)))
+
+    async def beat(
+        self,
+        connection: Connection,
+        session: int,
+        *,
+        is_idle: bool,
+        stale_outcomes: int,
+        started: Sequence[tuple[UUID, int, int, float]],
+        held: Sequence[tuple[UUID, int, int]],
+    ) -> Reply:
+        """Keeps the session alive. `started` names (task, number, attempt, seconds ago)."""
+        arguments = (session, is_idle, stale_outcomes, *_columns(started, 4), *_columns(held, 3))
+        return _read(await connection.fetch(self._beat, *arguments))
+
+    async def open_session(
+        self, connection: Connection, session_uuid: UUID, name: str, host: str, pid: int, lease_s: float
+    ) -> int:
+        """Begins a session; the number that names it from now on."""
+        with translating():
+            return await connection.fetchval(self._open_session, session_uuid, name, host, pid, lease_s)
+
+    async def serve(
+        self, connection: Connection, session: int, handlers: Sequence[str], queues: Sequence[str] | None
+    ) -> list[tuple[int, str]]:
+        """Announces handlers and queues; the channels served, each with its handler."""
+        with translating():
+            rows = await connection.fetch(self._serve, session, handlers, queues)
+        return [(row[0], row[1]) for row in rows]
+
+    async def end_session(self, connection: Connection, session: int, reason: str, *, is_loss: bool) -> int:
+        """Ends a session and releases up to 100 of its steps; how many it released."""
+        return await connection.fetchval(self._end_session, session, reason, is_loss)
+
+    async def sweep(self, connection: Connection) -> dict[str, Any]:
+        """One sweep: what it did, and whether there is `more`."""
+        return orjson.loads(await connection.fetchval(self._sweep))
+
+    async def act(
+        self,
+        connection: Connection,
+        act_id: UUID,
+        action: str,
+        task_id: UUID,
+        *,
+        number: int | None = None,
+        seen_state: str | None = None,
+        seen_attempt: int | None = None,
+        actor: str,
+        reason: str | None = None,
+        result: str | None = None,
+    ) -> dict[str, Any]:
+        """What an operator does; the states after it. A repeat with the same act_id answers the same."""
+        with translating():
+            answer = await connection.fetchval(
+                self._act, act_id, action, task_id, number, seen_state, seen_attempt, actor, reason, result
+            )
+        return orjson.loads(answer)
+
+    async def publish(
+        self,
+        connection: Connection,
+        namespace: str,
+        name: str,
+        version: str,
+        digest: str,
+        definition: str,
+        identity_strategy: str,
+        steps: str,
+        *,
+        force: bool = False,
+    ) -> tuple[int, bool]:
+        """Stores a template's version; its id, and whether it is new. Raises asyncpg's error TK013 on other content."""
+        row = await connection.fetchrow(
+            self._publish, namespace, name, version, digest, definition, identity_strategy, steps, force
+        )
+        assert row is not None  # noqa: S101 - a function with OUT columns always answers one row
+        return row[0], row[1]
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as parallel arrays."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
