@@ -1,0 +1,155 @@
+"""The canonical form of a template: what the database stores, what a digest is made of, what two versions differ in.
+
+A definition is itself a template in the strict grammar, with every default written out and the environment's overrides
+applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from tasker.model.errors import TemplateError
+from tasker.model.json import Json, JsonObject
+from tasker.model.template import HandlerRef, RetryPolicy, Step, Template
+from tasker.templates.document import shorten
+from tasker.templates.grammar import GRAMMAR_VERSION
+
+_WHOLE_FLOATS_BELOW = 2.0**53
+_VALUE_LENGTH_MAX = 80
+_RETRY_FIELDS = tuple(field.name for field in fields(RetryPolicy))
+_STEP_FIELDS = tuple(f.name for f in fields(Step) if f.name not in ("handler", "dependencies", "retry"))
+_TEMPLATE_FIELDS = tuple(f.name for f in fields(Template) if f.name not in ("namespace", "steps"))
+
+
+def to_definition(template: Template) -> dict[str, Any]:
+    """The template as JSON values, complete: `from_definition` gives the same template back. All values are new."""
+    return {
+        "tasker": GRAMMAR_VERSION,
+        "namespace_name": template.namespace,
+        "name": template.name,
+        "version": template.version,
+        "description": template.description,
+        "metadata": _canonical(template.metadata),
+        "system_dependencies": _canonical(template.system_dependencies),
+        "input_schema": _canonical(template.input_schema),
+        "enforce_schemas": template.enforce_schemas,
+        "identity_strategy": template.identity_strategy,
+        "steps": [_step_definition(step) for step in template.steps],
+    }
+
+
+def _step_definition(step: Step) -> dict[str, Any]:
+    retry = step.retry
+    return {
+        "name": step.name,
+        "description": step.description,
+        "handler": {
+            "callable": step.handler.callable,
+            "initialization": _canonical(step.handler.initialization),
+        },
+        "dependencies": list(step.dependencies),
+        "retry": {
+            "retryable": retry.retryable,
+            "max_attempts": retry.max_attempts,
+            "backoff": retry.backoff,
+            "backoff_base_ms": retry.backoff_base_ms,
+            "max_backoff_ms": retry.max_backoff_ms,
+            "jitter": _canonical(retry.jitter),
+        },
+        "timeout_seconds": _canonical(step.timeout_seconds),
+        "queue": step.queue,
+        "system_dependency": step.system_dependency,
+        "result_schema": _canonical(step.result_schema),
+    }
+
+
+def _canonical(value: Json) -> Any:
+    """A copy in which 30.0 is 30, as databases and other languages write it, so that equal content has one digest."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_FLOATS_BELOW:
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_canonical(inner) for inner in value]
+    return value
+
+
+def from_definition(definition: Mapping[str, Any]) -> Template:
+    """The template of a definition. A key that an older definition lacks has its default.
+
+    Raises TemplateError for what `to_definition` cannot have made.
+    """
+    try:
+        return Template(
+            namespace=definition["namespace_name"],
+            steps=tuple(_step_of(step) for step in definition["steps"]),
+            **_taken(definition, *_TEMPLATE_FIELDS),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        message = f"this is not a stored definition of a template: {error!r}; publish the template again"
+        raise TemplateError(message) from error
+
+
+def _step_of(step: Mapping[str, Any]) -> Step:
+    return Step(
+        handler=HandlerRef(**_taken(step["handler"], "callable", "initialization")),
+        dependencies=tuple(step.get("dependencies", ())),
+        retry=RetryPolicy(**_taken(step.get("retry", {}), *_RETRY_FIELDS)),
+        **_taken(step, *_STEP_FIELDS),
+    )
+
+
+def _taken(source: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: source[key] for key in keys if key in source}
+
+
+def digest(template: Template) -> str:
+    """The sha256 of the template's canonical JSON, in hexadecimal. The order of keys plays no part."""
+    text = json.dumps(to_definition(template), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(old: JsonObject, new: JsonObject) -> list[str]:
+    """What differs between two definitions, a line each: `steps.charge.retry.max_attempts: 3 -> 5`.
+
+    Empty exactly when the definitions have the same content.
+    """
+    return list(_differences(_by_name(_canonical(old)), _by_name(_canonical(new)), ""))
+
+
+def _by_name(definition: dict[str, Any]) -> dict[str, Any]:
+    """The definition with its steps by name, and their order beside them."""
+    steps = definition.get("steps")
+    if not isinstance(steps, list):
+        return definition
+    known: list[dict[str, Any]] = steps  # pyright: ignore[reportUnknownVariableType]
+    return {**definition, "steps": {step["name"]: step for step in known}, "order of steps": [s["name"] for s in known]}
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], path: str) -> Iterator[str]:
+    for key in [*old, *(key for key in new if key not in old)]:
+        place = f"{path}.{key}" if path else key
+        if key == "order of steps" and not path:
+            if old.get(key) != new.get(key) and sorted(old.get(key, ())) == sorted(new.get(key, ())):
+                yield f"the order of the steps: {_text(old[key])} -> {_text(new[key])}"
+        elif key not in new:
+            yield f"{place}: removed (was {_text(old[key])})"
+        elif key not in old:
+            yield f"{place}: added ({_text(new[key])})"
+        elif isinstance(old[key], dict) and isinstance(new[key], dict):
+            yield from _differences(old[key], new[key], place)
+        elif not _is_same(old[key], new[key]):
+            yield f"{place}: {_text(old[key])} -> {_text(new[key])}"
+
+
+def _is_same(old: Json, new: Json) -> bool:
+    # Compared as JSON, because Python takes true for 1.
+    return json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
+
+
+def _text(value: Json) -> str:
+    return shorten(json.dumps(value, ensure_ascii=False, default=str), _VALUE_LENGTH_MAX)

@@ -1,0 +1,389 @@
+"""The grammar of templates, said once.
+
+These tables are what the checker checks, what the JSON Schema for editors is made from, and what the reference page
+shows. A key that is not here does not exist; a key that is here has an effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from tasker.model.json import Json
+
+GRAMMAR_VERSION = 1
+STEPS_MAX = 10_000
+DEPTH_MAX = 1_000
+"""The longest way through the graph, in steps."""
+EVERY_STEP = "ALL"
+"""The name by which an environment's override means every step."""
+
+_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
+_UNPRINTABLE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_ONE_LINE = rf"[^\s{_UNPRINTABLE}](?:[^{_UNPRINTABLE}]*[^\s{_UNPRINTABLE}])?"
+
+
+class Absent(Enum):
+    """The default of a key that has none."""
+
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A string. `rule` says in words what `pattern`, which must match all of it, asks for."""
+
+    at_least: int = 1
+    at_most: int = 255
+    pattern: str | None = _ONE_LINE
+    rule: str = "one line of printable characters without spaces around it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A whole number with its bounds, both included."""
+
+    at_least: int
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A number, whole or not. `above` excludes its bound, the others include theirs."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of a few words. `later` are words that a later version of Tasker brings."""
+
+    words: tuple[str, ...]
+    later: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrammarVersion:
+    """The number after `tasker:`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Any mapping of JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """A JSON Schema, itself valid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOf:
+    """A list; `noun` names its items in messages."""
+
+    item: Kind
+    noun: str
+    at_least: int = 0
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapOf:
+    """A mapping whose keys the user names."""
+
+    item: Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of a mapping.
+
+    Without a default a key that is not required is simply absent; a default of None means that null may be written.
+    `loose_default` is the default in files without `tasker: 1` where it is another one.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    is_required: bool = False
+    default: Json | Absent = Absent.ABSENT
+    loose_default: Json | Absent = Absent.ABSENT
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A mapping with known keys.
+
+    `short` is the key that a bare string stands for. `later` are keys that a later version of Tasker brings, `misnamed`
+    says what people mean who write another system's word, and `renamed` are older words that are still understood in
+    files without `tasker: 1`. In a `is_closed` record an unknown key is an error in those files too.
+    """
+
+    noun: str
+    keys: tuple[Key, ...]
+    short: str | None = None
+    later: tuple[str, ...] = ()
+    misnamed: dict[str, str] = field(default_factory=dict[str, str])
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+    is_closed: bool = False
+
+
+Kind: TypeAlias = Text | Whole | Number | Flag | Choice | GrammarVersion | Free | JsonSchema | ListOf | MapOf | Record
+
+_PROSE = Text(at_least=0, at_most=10_000, pattern=None)
+_STEP_NAME = Text(at_most=128)
+_WORD = Text(
+    at_most=29,
+    pattern=_IDENTIFIER,
+    rule="letters, digits and underscores, not starting with a digit",
+)
+_TIMEOUT = Number(above=0, at_most=31_536_000)
+
+RETRY = Record(
+    noun="`retry`",
+    keys=(
+        Key(
+            name="retryable",
+            kind=Flag(),
+            about="Whether a failed step is tried again at all.",
+            default=True,
+        ),
+        Key(
+            name="max_attempts",
+            kind=Whole(at_least=1, at_most=100),
+            about="How often the step is executed at most, the first time included.",
+            default=3,
+        ),
+        Key(
+            name="backoff",
+            kind=Choice(words=("none", "linear", "exponential", "fibonacci")),
+            about="How the wait grows from one attempt to the next.",
+            default="exponential",
+        ),
+        Key(
+            name="backoff_base_ms",
+            kind=Whole(at_least=1, at_most=3_600_000),
+            about="The wait after the first failure, in milliseconds.",
+            default=1000,
+        ),
+        Key(
+            name="max_backoff_ms",
+            kind=Whole(at_least=1, at_most=3_600_000),
+            about="The longest wait, in milliseconds.",
+            default=30_000,
+        ),
+        Key(
+            name="jitter",
+            kind=Number(at_least=0, at_most=1),
+            about="The share of the wait that chance may add: 0.1 is up to 10 %. It never shortens a wait.",
+            default=0.1,
+        ),
+    ),
+    misnamed={"max_retries": "max_attempts", "attempts": "max_attempts", "backoff_multiplier": "backoff"},
+    renamed={"limit": "max_attempts"},
+)
+
+HANDLER = Record(
+    noun="a handler",
+    short="callable",
+    keys=(
+        Key(
+            name="callable",
+            kind=Text(at_most=500),
+            about="The name under which the handler is registered. `handler: name` is short for it.",
+            is_required=True,
+        ),
+        Key(
+            name="initialization",
+            kind=Free(),
+            about="Configuration for the handler: it reads it from its context.",
+            default={},
+        ),
+    ),
+    later=("method", "resolver"),
+    misnamed={"class": "callable", "name": "callable", "config": "initialization"},
+)
+
+STEP = Record(
+    noun="a step",
+    keys=(
+        Key(name="name", kind=_STEP_NAME, about="The step's name, once in a template.", is_required=True),
+        Key(name="description", kind=_PROSE, about="What it does, for people.", default=None),
+        Key(name="handler", kind=HANDLER, about="What runs.", is_required=True),
+        Key(
+            name="type",
+            alias="step_type",
+            kind=Choice(words=("standard",), later=("decision", "deferred_convergence", "batchable", "batch_worker")),
+            about="The kind of step.",
+            default="standard",
+        ),
+        Key(
+            name="dependencies",
+            alias="depends_on",
+            kind=ListOf(item=_STEP_NAME, noun="step names", at_most=STEPS_MAX),
+            about="The steps whose results it needs. It runs when all of them are complete.",
+            default=[],
+        ),
+        Key(name="retry", kind=RETRY, about="When it is tried again.", default={}),
+        Key(
+            name="timeout_seconds",
+            kind=_TIMEOUT,
+            about="How long one attempt may take, from its start. Fractions are allowed; without it there is no limit.",
+            default=None,
+        ),
+        Key(
+            name="queue",
+            kind=_WORD,
+            about="The queue whose workers run it; without it, the template's namespace.",
+            default=None,
+        ),
+        Key(
+            name="system_dependency",
+            kind=_PROSE,
+            about="The outside system that it talks to: shown to people, so that they know whom to call.",
+            default=None,
+        ),
+        Key(
+            name="result_schema",
+            kind=JsonSchema(),
+            about="What its result must look like. A result that does not is a permanent error.",
+            default=None,
+        ),
+    ),
+    later=("publishes_events", "batch_config", "composition", "for_each"),
+    misnamed={
+        "handler_class": "handler",
+        "handler_config": "handler.initialization",
+        "depends_on_step": "dependencies",
+        "depends_on_steps": "dependencies",
+        "default_retry_limit": "retry.max_attempts",
+        "default_retryable": "retry.retryable",
+        "dependent_system": "system_dependency",
+        "timeout": "timeout_seconds",
+        "retries": "retry",
+    },
+)
+
+OVERRIDE = Record(
+    noun="an override of a step",
+    keys=(
+        Key(
+            name="name",
+            kind=_STEP_NAME,
+            about=f"The step that it changes, or `{EVERY_STEP}` for every step.",
+            is_required=True,
+        ),
+        Key(
+            name="handler",
+            kind=Record(
+                noun="the handler of an override",
+                keys=(
+                    Key(
+                        name="initialization",
+                        kind=Free(),
+                        about="Merged into the step's own, key by key.",
+                    ),
+                ),
+                is_closed=True,
+            ),
+            about="Changes the handler's configuration.",
+        ),
+        Key(name="timeout_seconds", kind=_TIMEOUT, about="Replaces the step's own."),
+        Key(name="retry", kind=RETRY, about="Replaces the step's own as a whole."),
+    ),
+    misnamed={"timeout": "timeout_seconds"},
+    is_closed=True,
+)
+
+ENVIRONMENT = Record(
+    noun="an environment",
+    keys=(
+        Key(
+            name="steps",
+            kind=ListOf(item=OVERRIDE, noun="overrides", at_most=STEPS_MAX),
+            about=f"Overrides: first those named `{EVERY_STEP}`, then those that name one step.",
+            default=[],
+        ),
+    ),
+    is_closed=True,
+)
+
+TEMPLATE = Record(
+    noun="a template",
+    keys=(
+        Key(
+            name="tasker",
+            kind=GrammarVersion(),
+            about="The version of this grammar. With it, a key that does not exist is an error.",
+        ),
+        Key(name="namespace_name", kind=_WORD, about="Whose template it is.", is_required=True),
+        Key(name="name", kind=Text(), about="The template's name, once in a namespace.", is_required=True),
+        Key(
+            name="version",
+            kind=Text(at_most=50),
+            about="The version of its content. What is published under a version never changes.",
+            is_required=True,
+        ),
+        Key(name="description", kind=_PROSE, about="What it does, for people.", default=None),
+        Key(
+            name="metadata",
+            kind=Free(),
+            about="Whatever you want to keep with it, such as author or tags. Shown to people.",
+            default={},
+        ),
+        Key(
+            name="system_dependencies",
+            kind=Free(),
+            about="The outside systems that it needs. Shown to people.",
+            default={},
+        ),
+        Key(
+            name="input_schema",
+            kind=JsonSchema(),
+            about="What the input of a task must look like. Defaults in it are filled in.",
+            default=None,
+        ),
+        Key(
+            name="enforce_schemas",
+            kind=Flag(),
+            about="Whether inputs are held against `input_schema` and results against `result_schema`.",
+            default=True,
+            loose_default=False,
+        ),
+        Key(
+            name="identity_strategy",
+            kind=Choice(words=("always_unique", "strict", "caller_provided")),
+            about="When two submissions are the same task: never, when their inputs are equal, or when the caller's "
+            "key says so.",
+            default="always_unique",
+        ),
+        Key(
+            name="steps",
+            kind=ListOf(item=STEP, noun="steps", at_least=1, at_most=STEPS_MAX),
+            about="The steps, in any order.",
+            is_required=True,
+        ),
+        Key(
+            name="environments",
+            kind=MapOf(item=ENVIRONMENT),
+            about="Overrides by environment: the one that `TASKER_ENV` names is applied.",
+            default={},
+        ),
+    ),
+    later=("lifecycle", "domain_events"),
+    misnamed={
+        "namespace": "namespace_name",
+        "step_templates": "steps",
+        "schema": "input_schema",
+        "context_schema": "input_schema",
+    },
+)
