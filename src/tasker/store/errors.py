@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -58,7 +58,7 @@ def translated(error: asyncpg.PostgresError) -> Exception:
 
 
 @contextmanager
-def translating() -> Iterator[None]:
+def translating() -> Generator[None]:
     """Raises Tasker's exceptions for the database's."""
     try:
         yield

@@ -77,9 +77,7 @@ def script(before: SchemaStatus) -> str:
         if migration.number in before.pending:
             parts += [f"-- {migration.number:04} {migration.name}", migration.text]
             parts.append(_BOOKKEEPING if migration.number == 1 else "")
-            parts.append(
-                f"insert into tasker_engine.migrations (number, name) values ({migration.number}, '{migration.name}');"
-            )
+            parts.append(_APPLIED.format(migration.number, migration.name))
     parts.append(sql.functions())
     parts.append(_LOADED.format(sql.functions_digest()))
     return sql.in_schema("\n".join(parts), before.schema)

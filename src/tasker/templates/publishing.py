@@ -14,7 +14,7 @@ from tasker.model.template import Template
 from tasker.store.connection import Connection
 from tasker.store.errors import translated
 from tasker.store.verbs import Verbs
-from tasker.templates import differences, digest, from_definition, to_definition
+from tasker.templates.definition import differences, digest, from_definition, to_definition
 
 
 @dataclass(frozen=True, slots=True)
