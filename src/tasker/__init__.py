@@ -1,0 +1,61 @@
+"""Tasker: multi-step business processes as reliable as database transactions.
+
+The names below are the whole public face; each is imported when it is first used, so that `import tasker` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasker.app import SyncTasker as SyncTasker
+    from tasker.app import Tasker as Tasker
+    from tasker.handlers import StepContext as StepContext
+    from tasker.handlers import StepHandler as StepHandler
+    from tasker.handlers import depends_on as depends_on
+    from tasker.handlers import inputs as inputs
+    from tasker.handlers import step_handler as step_handler
+    from tasker.model.errors import AuthenticationError as AuthenticationError
+    from tasker.model.errors import AuthorizationError as AuthorizationError
+    from tasker.model.errors import BusinessLogicError as BusinessLogicError
+    from tasker.model.errors import ConfigurationError as ConfigurationError
+    from tasker.model.errors import NetworkError as NetworkError
+    from tasker.model.errors import NotFoundError as NotFoundError
+    from tasker.model.errors import PermanentError as PermanentError
+    from tasker.model.errors import RateLimitError as RateLimitError
+    from tasker.model.errors import ResourceContentionError as ResourceContentionError
+    from tasker.model.errors import RetryableError as RetryableError
+    from tasker.model.errors import ServiceUnavailableError as ServiceUnavailableError
+    from tasker.model.errors import StepError as StepError
+    from tasker.model.errors import StepTimeoutError as StepTimeoutError
+    from tasker.model.errors import StepValidationError as StepValidationError
+    from tasker.model.errors import TaskerError as TaskerError
+    from tasker.model.states import StepState as StepState
+    from tasker.model.states import TaskState as TaskState
+    from tasker.settings import Settings as Settings
+
+__version__ = "0.1.0"
+
+_ERRORS = (
+    "AuthenticationError AuthorizationError BusinessLogicError ConfigurationError NetworkError NotFoundError "
+    "PermanentError RateLimitError ResourceContentionError RetryableError ServiceUnavailableError StepError "
+    "StepTimeoutError StepValidationError TaskerError"
+).split()
+_HOMES = {
+    **dict.fromkeys(("Tasker", "SyncTasker"), "tasker.app"),
+    **dict.fromkeys(("StepContext", "StepHandler", "depends_on", "inputs", "step_handler"), "tasker.handlers"),
+    **dict.fromkeys(_ERRORS, "tasker.model.errors"),
+    **dict.fromkeys(("StepState", "TaskState"), "tasker.model.states"),
+    "Settings": "tasker.settings",
+}
+__all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll] - the names above, each at home elsewhere
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tasker' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
