@@ -20,6 +20,7 @@ from tasker.templates.document import (
     is_nothing,
     kind_of,
     plain,
+    size,
     shorten,
     shown,
 )
@@ -42,6 +43,8 @@ from tasker.templates.grammar import (
 )
 from tasker.templates.report import Report, did_you_mean
 
+SCHEMA_VALUES_MAX = 20_000
+"""In all schemas of a template together: checking them costs a tenth of a millisecond for each value."""
 WRONG: Final = object()
 """What stands for a value that was told as a problem."""
 
@@ -52,6 +55,7 @@ class Checker:
     def __init__(self, report: Report, *, is_strict: bool) -> None:
         self._report = report
         self._is_strict = is_strict
+        self._schema_values = 0
         self.spots: dict[str, Spot] = {}
 
     def check(self, kind: Kind, node: Node, spot: Spot) -> Any:
@@ -69,7 +73,7 @@ class Checker:
         if record.short and isinstance(node, ScalarNode) and isinstance(node.value, str):
             node = MapNode({record.short: Entry(node.place, node, written="")}, node.place)
         if not isinstance(node, MapNode):
-            return self._wrong(spot, f"expected {record.noun} with its keys, not {kind_of(node)}")
+            return self._wrong(spot, f"expected {wanted(record)}, not {kind_of(node)}")
         entries = self._known_entries(record, node, spot)
         values: dict[str, Any] = {}
         for key in record.keys:
@@ -90,7 +94,7 @@ class Checker:
         if key.is_required:
             place = spot.key(key.name, entry) if entry else spot
             noun = "it" if entry else f"the key {shown(key.name)}"
-            self._report.error(place, f"{record.noun} needs {noun}: {_wanted(key.kind)}")
+            self._report.error(place, f"{record.noun} needs {noun}: {wanted(key.kind)}")
             return
         default = default_of(key, is_strict=self._is_strict)
         if default is not Absent.ABSENT:
@@ -128,14 +132,15 @@ class Checker:
             if self._is_strict or not is_empty(entry.node):
                 self._report.error(place, f"{shown(written)} is not supported by this version of Tasker: remove it")
             return
-        message = f"{shown(written)} is not a key of {record.noun}{_right_name(record, written)}"
+        hint = _right_name(record, written)
         if record.is_closed:
             if self._is_strict or not is_nothing(entry.node):
-                self._report.error(place, f"{message}; nothing else is supported here by this version of Tasker")
+                message = f"{shown(written)} is not supported in {record.noun} by this version of Tasker{hint}"
+                self._report.error(place, message)
         elif self._is_strict:
-            self._report.error(place, message)
+            self._report.error(place, f"{shown(written)} is not a key of {record.noun}{hint}")
         else:
-            self._report.warn(place, f"{message}; it has no effect")
+            self._report.warn(place, f"{shown(written)} is not a key of {record.noun} and has no effect{hint}")
 
     def _list(self, kind: ListOf, node: Node, spot: Spot) -> Any:
         if not isinstance(node, ListNode):
@@ -151,7 +156,7 @@ class Checker:
         if isinstance(kind, Free) and is_nothing(node):
             return {}
         if not isinstance(node, MapNode):
-            return self._wrong(spot, f"expected {_wanted(kind)}, not {kind_of(node)}")
+            return self._wrong(spot, f"expected {wanted(kind)}, not {kind_of(node)}")
         if isinstance(kind, MapOf):
             checked = {
                 name: self.check(kind.item, entry.node, spot.key(name, entry))
@@ -165,6 +170,10 @@ class Checker:
         # Imported here because jsonschema takes a fifth of a second, and many templates have no schema.
         from tasker.templates.schemas import schema_problems
 
+        self._schema_values += size(node)
+        if self._schema_values > SCHEMA_VALUES_MAX:
+            message = f"the schemas of a template may have {SCHEMA_VALUES_MAX} values together, and here are more"
+            return self._wrong(spot, message)
         schema = plain(node)
         assert isinstance(schema, dict)  # noqa: S101 - a mapping's plain form
         problems = schema_problems(schema)
@@ -218,11 +227,12 @@ def _spot_below(node: Node, spot: Spot, path: tuple[str | int, ...]) -> Spot:
     return spot
 
 
-def _wanted(kind: Kind) -> str:
+def wanted(kind: Kind) -> str:
     """What a value of this kind looks like, in words."""
     match kind:
         case Text():
-            return "text"
+            rule = f" ({kind.rule})" if kind.rule != Text().rule else ""
+            return f"text of {kind.at_least} to {kind.at_most} characters{rule}"
         case Whole():
             return f"a whole number from {kind.at_least} to {kind.at_most}"
         case Number():
@@ -233,11 +243,11 @@ def _wanted(kind: Kind) -> str:
         case Choice():
             return " or ".join(kind.words)
         case GrammarVersion():
-            return str(GRAMMAR_VERSION)
+            return f"{GRAMMAR_VERSION}, the grammar that this version of Tasker reads"
         case ListOf():
             return f"a list of {kind.noun}"
         case Record():
-            return f"{kind.noun} with its keys"
+            return f"text, or {kind.noun} with its keys" if kind.short else f"{kind.noun} with its keys"
         case JsonSchema():
             return "a JSON Schema"
         case Free() | MapOf():
@@ -247,7 +257,7 @@ def _wanted(kind: Kind) -> str:
 def _complaint(kind: Kind, node: Node) -> str | None:
     """What is wrong with a single value, None where nothing is."""
     if not isinstance(node, ScalarNode):
-        return f"expected {_wanted(kind)}, not {kind_of(node)}"
+        return f"expected {wanted(kind)}, not {kind_of(node)}"
     value = node.value
     match kind:
         case Text():
@@ -265,14 +275,15 @@ def _complaint(kind: Kind, node: Node) -> str | None:
             is_right = not isinstance(value, bool)
         case _:
             is_right = False
-    return None if is_right else f"expected {_wanted(kind)}, not {kind_of(node)}"
+    return None if is_right else f"expected {wanted(kind)}, not {kind_of(node)}"
 
 
 def _text_complaint(kind: Text, node: ScalarNode) -> str | None:
     if not isinstance(node.value, str):
         if node.value is None:
             return "expected text, and nothing stands here"
-        return f'expected text, and {shorten(node.text)} is read as {kind_of(node)}: write "{shorten(node.text)}"'
+        kind_read = "a truth value" if isinstance(node.value, bool) else "a number"
+        return f'expected text, and {shorten(node.text)} is read as {kind_read}: write "{shorten(node.text)}"'
     if not kind.at_least <= len(node.value) <= kind.at_most:
         return f"{shown(node.value)} has {len(node.value)} characters: {kind.at_least} to {kind.at_most} are allowed"
     if kind.pattern and not re.fullmatch(kind.pattern, node.value):

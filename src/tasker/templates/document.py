@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -71,14 +72,18 @@ class Spot:
     written: str
     place: Place
 
+    @classmethod
+    def at(cls, path: Iterable[str | int], place: Place) -> Spot:
+        """The spot at a path of keys and indices."""
+        text = ""
+        for step in path:
+            text = f"{text}[{step}]" if isinstance(step, int) else _join(text, _segment(step))
+        return cls(text, text, place)
+
     def key(self, name: str, entry: Entry) -> Spot:
         """The spot of what a key of this mapping holds."""
         written = _segment(name) if entry.written is None else entry.written
         return Spot(_join(self.path, _segment(name)), _join(self.written, written), entry.node.place)
-
-    def below(self, name: str) -> Spot:
-        """The spot of a key of which nothing but the name is known."""
-        return Spot(_join(self.path, _segment(name)), _join(self.written, _segment(name)), self.place)
 
     def item(self, index: int, node: Node) -> Spot:
         """The spot of an item of this list."""
@@ -129,6 +134,14 @@ def plain(node: Node) -> Json:
     if isinstance(node, ListNode):
         return [plain(item) for item in node.items]
     return {key: plain(entry.node) for key, entry in node.entries.items()}
+
+
+def size(node: Node) -> int:
+    """How many values the tree below a node has, itself included."""
+    if isinstance(node, ScalarNode):
+        return 1
+    below = node.items if isinstance(node, ListNode) else [entry.node for entry in node.entries.values()]
+    return 1 + sum(size(inner) for inner in below)
 
 
 def kind_of(node: Node) -> str:

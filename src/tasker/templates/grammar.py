@@ -149,7 +149,7 @@ _WORD = Text(
 _TIMEOUT = Number(above=0, at_most=31_536_000)
 
 RETRY = Record(
-    noun="`retry`",
+    noun="a retry policy",
     keys=(
         Key(
             name="retryable",
@@ -237,7 +237,7 @@ STEP = Record(
         Key(
             name="timeout_seconds",
             kind=_TIMEOUT,
-            about="How long one attempt may take, from its start. Fractions are allowed; without it there is no limit.",
+            about="How long one attempt may take, from its start. Fractions are allowed.",
             default=None,
         ),
         Key(
@@ -285,7 +285,7 @@ OVERRIDE = Record(
         Key(
             name="handler",
             kind=Record(
-                noun="the handler of an override",
+                noun="a change of the handler",
                 keys=(
                     Key(
                         name="initialization",

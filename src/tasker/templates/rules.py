@@ -120,14 +120,10 @@ def _check_overrides(
             if override is WRONG or "name" not in override:
                 continue
             name = override["name"]
-            spot = _override_spot(spots, environment, index)
+            path = Spot.at(("environments", environment, "steps", index, "name"), spots["environments"].place).path
+            spot = spots[path]
             if name not in known:
                 tell(spot, f"{shown(name)} is not a step of this template{did_you_mean(name, names)}")
             elif name in seen:
                 tell(spot, f"{shown(name)} is overridden above already: put both into one")
             seen.add(name)
-
-
-def _override_spot(spots: dict[str, Spot], environment: str, index: int) -> Spot:
-    root = Spot("", "", spots["environments"].place)
-    return spots[f"{root.below('environments').below(environment).path}.steps[{index}].name"]

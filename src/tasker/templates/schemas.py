@@ -15,11 +15,16 @@ from tasker.model.json import JsonObject
 from tasker.model.template import Template
 from tasker.templates.defaults import EndlessSchema, items_of, lookup, pairs_of, with_defaults
 from tasker.templates.document import shorten, shown
+from tasker.templates.report import did_you_mean
 
 VIOLATIONS_MAX = 50
 """How many violations are told of one value."""
 _MESSAGE_LENGTH_MAX = 200
 _VALIDATORS_MAX = 256
+_ENDLESS = "it is nested too deeply or too large, or its schema refers to itself without end"
+_UNCHECKABLE = (RecursionError, ArithmeticError)
+"""What the validator lets out: on endless schemas, on patterns nested too deeply, on numbers past its arithmetic."""
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _NO_SCHEMA_BELOW = frozenset({"const", "enum", "default", "examples"})
 
 _Path = tuple[str | int, ...]
@@ -65,9 +70,6 @@ def check_result(template: Template, step: str, result: object) -> None:
         )
 
 
-_ENDLESS = "its schema refers to itself without end, or it is nested too deeply"
-
-
 def _violations(schema: JsonObject, value: object, where: str) -> tuple[str, ...]:
     from referencing.exceptions import Unresolvable
 
@@ -75,8 +77,8 @@ def _violations(schema: JsonObject, value: object, where: str) -> tuple[str, ...
         found = [_deepest(error) for error in islice(_validator(schema).iter_errors(value), VIOLATIONS_MAX)]
     except Unresolvable as error:
         raise TemplateError(f"{where}: a reference leads nowhere, and nothing is fetched: {error}") from error
-    except RecursionError:
-        return (f"cannot be checked: {_ENDLESS}",)
+    except _UNCHECKABLE as error:
+        return (f"cannot be checked: {_ENDLESS} ({shorten(str(error))})",)
     return tuple(sorted(f"{_dotted(error.absolute_path)}{_message(error)}" for error in found))
 
 
@@ -118,11 +120,19 @@ def schema_problems(schema: dict[str, Any]) -> list[tuple[_Path, str]]:
     if validator is None:
         return [(("$schema",), f"{shown(str(schema['$schema']))} is not a JSON Schema dialect that Tasker knows")]
     meta = validator(validator.META_SCHEMA, format_checker=FormatChecker(formats=["regex"]))
-    found: list[tuple[_Path, str]] = []
-    for error in islice(meta.iter_errors(schema), VIOLATIONS_MAX):
-        best = _deepest(error)
-        found.append((tuple(best.absolute_path), f"not valid in a JSON Schema: {_message(best)}"))
+    try:
+        errors = [_deepest(error) for error in islice(meta.iter_errors(schema), VIOLATIONS_MAX)]
+    except _UNCHECKABLE as error:
+        return [((), f"this JSON Schema cannot be checked: {shorten(str(error))}")]
+    found = [(tuple(error.absolute_path), _meta_message(error)) for error in errors]
     return found or _reference_problems(schema)
+
+
+def _meta_message(error: Any) -> str:
+    if error.absolute_path and error.absolute_path[-1] == "type" and isinstance(error.instance, str):
+        hint = did_you_mean(error.instance, _TYPES)
+        return f"{shown(error.instance)} is not a type of JSON Schema: they are {', '.join(_TYPES)}{hint}"
+    return f"not valid in a JSON Schema: {_message(error)}"
 
 
 def _reference_problems(schema: dict[str, Any]) -> list[tuple[_Path, str]]:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from tasker.templates.document import Entry, ListNode, MapNode, Node, Place, ScalarNode, shorten, shown
+from tasker.templates.document import Entry, ListNode, MapNode, Node, Place, ScalarNode, Spot, shorten, shown
 from tasker.templates.report import Report
 
 FILE_MAX_BYTES = 1 << 20
@@ -93,6 +93,7 @@ class _Composer:
         self._anchors: dict[str, tuple[Node, int, int] | None] = {}
         self._weight = 0
         self._nodes = 0
+        self._path: list[str | int] = []
         self._kinds: dict[str, Callable[[Any, int], tuple[Node, int]]] = {
             "ScalarEvent": self._scalar,
             "SequenceStartEvent": self._sequence,
@@ -104,13 +105,13 @@ class _Composer:
         next(self._events)
         start = next(self._events)
         if _name(start) != "DocumentStartEvent":
-            self._report.stop(Place(1, 1), "there is nothing in it: a template starts with `tasker: 1` and its name")
+            self._stop(Place(1, 1), "there is nothing in it: a template starts with `tasker: 1` and its name")
         root, _ = self._node(next(self._events), 1)
         next(self._events)
         after = next(self._events)
         if _name(after) == "DocumentStartEvent":
             message = "a file holds one template, and a second document begins here: put it into a file of its own"
-            self._report.stop(_place(after.start_mark), message)
+            self._stop(_place(after.start_mark), message)
         return root
 
     def _node(self, event: Any, depth: int) -> tuple[Node, int]:
@@ -121,11 +122,10 @@ class _Composer:
         self._nodes += 1
         self._grow(1, place)
         if self._nodes > NODES_MAX:
-            self._report.stop(place, f"the document has more than {NODES_MAX} values: split it into several templates")
+            self._stop(place, f"the document has more than {NODES_MAX} values: split it into several templates")
         self._check_depth(depth, place)
         if event.ctag is not None:
-            message = f"the tag {shown(str(event.ctag))} is not allowed: write the value without a tag"
-            self._report.stop(place, message)
+            self._stop(place, f"the tag {shown(str(event.ctag))} is not allowed: write the value without a tag")
         if event.anchor is None:
             return self._kinds[_name(event)](event, depth)
         return self._anchored(event, depth)
@@ -141,10 +141,10 @@ class _Composer:
         place = _place(event.start_mark)
         name = shown(event.anchor)
         if event.anchor not in self._anchors:
-            self._report.stop(place, f"the anchor {name} is not defined above this place")
+            self._stop(place, f"the anchor {name} is not defined above this place")
         anchored = self._anchors[event.anchor]
         if anchored is None:
-            self._report.stop(place, f"the anchor {name} contains itself")
+            self._stop(place, f"the anchor {name} contains itself")
         node, weight, height = anchored
         self._grow(weight, place)
         self._check_depth(depth + height - 1, place)
@@ -153,34 +153,43 @@ class _Composer:
     def _grow(self, weight: int, place: Place) -> None:
         self._weight += weight
         if self._weight > EXPANDED_MAX:
-            self._report.stop(place, "with its aliases written out the document would be too large")
+            self._stop(place, "with its aliases written out the document would be too large")
 
     def _check_depth(self, depth: int, place: Place) -> None:
         if depth > DEPTH_MAX:
-            self._report.stop(place, f"the document is nested more than {DEPTH_MAX} levels deep")
+            self._stop(place, f"the document is nested more than {DEPTH_MAX} levels deep")
 
     def _scalar(self, event: Any, depth: int) -> tuple[Node, int]:
         text: str = event.value
         place = _place(event.start_mark)
         self._grow(len(text), place)
-        is_plain = not event.style
-        if not is_plain and _UNSTORABLE.search(text):
+        if not event.style:
+            return ScalarNode(self._plain_value(text, place), text, True, place), 1
+        if _UNSTORABLE.search(text):
             text = self._storable(text, place)
-        value = _resolve(text, place, self._report) if is_plain else text
-        return ScalarNode(value, text, is_plain, place), 1
+        return ScalarNode(text, text, False, place), 1
+
+    def _plain_value(self, text: str, place: Place) -> bool | int | float | str | None:
+        try:
+            return _resolved(text)
+        except ValueError as error:
+            self._tell(place, str(error))
+            return 0
 
     def _storable(self, text: str, place: Place) -> str:
         # JSON spells a character past U+FFFF as two escapes; only a half without its partner is wrong.
         whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if "\x00" in whole or whole.count("\ufffd") > text.count("\ufffd"):
-            self._report.error(place, "text may hold neither NUL nor half a surrogate pair: PostgreSQL cannot store it")
+            self._tell(place, "text may hold neither NUL nor half a surrogate pair: PostgreSQL cannot store it")
         return whole
 
     def _sequence(self, event: Any, depth: int) -> tuple[Node, int]:
         items: list[Node] = []
         height = 0
         while _name(following := next(self._events)) != "SequenceEndEvent":
+            self._path.append(len(items))
             node, below = self._node(following, depth + 1)
+            self._path.pop()
             items.append(node)
             height = max(height, below)
         return ListNode(tuple(items), _place(event.start_mark)), height + 1
@@ -191,23 +200,25 @@ class _Composer:
         height = 0
         while _name(following := next(self._events)) != "MappingEndEvent":
             key, _ = self._node(following, depth + 1)
+            self._path.append(key.text if isinstance(key, ScalarNode) else "?")
             node, below = self._node(next(self._events), depth + 1)
             height = max(height, below)
             if isinstance(key, ScalarNode) and key.is_plain and key.text == "<<":
                 merged.append(node)
             else:
                 self._put(entries, key, node)
+            self._path.pop()
         for node in merged:
             self._merge(entries, node)
         return MapNode(entries, _place(event.start_mark)), height + 1
 
     def _put(self, entries: dict[str, Entry], key: Node, node: Node) -> None:
         if not isinstance(key, ScalarNode) or key.value is None or not key.text:
-            self._report.error(key.place, "a key must be text")
+            self._tell(key.place, "a key must be text")
         elif key.text in entries:
             first = entries[key.text].key
             message = f"the key {shown(key.text)} stands here a second time; the first is in line {first.line}"
-            self._report.error(key.place, f"{message}, column {first.column}: remove one of them")
+            self._tell(key.place, f"{message}, column {first.column}: remove one of them")
         else:
             entries[key.text] = Entry(key.place, node)
 
@@ -218,15 +229,21 @@ class _Composer:
                 for key, entry in source.entries.items():
                     entries.setdefault(key, entry)
             else:
-                self._report.error(source.place, '"<<" takes a mapping or a list of mappings')
+                self._tell(source.place, '"<<" takes a mapping or a list of mappings')
+
+    def _tell(self, place: Place, message: str) -> None:
+        self._report.error(Spot.at(self._path, place), message)
+
+    def _stop(self, place: Place, message: str) -> NoReturn:
+        self._report.stop(Spot.at(self._path, place), message)
 
 
 def _name(event: Any) -> str:
     return type(event).__name__
 
 
-def _resolve(text: str, place: Place, report: Report) -> bool | int | float | str | None:
-    """What a scalar without quotes means in YAML 1.2."""
+def _resolved(text: str) -> bool | int | float | str | None:
+    """What a scalar without quotes means in YAML 1.2. Raises ValueError for a number that JSON cannot carry."""
     if text in _NULLS:
         return None
     if text in _BOOLEANS:
@@ -234,20 +251,12 @@ def _resolve(text: str, place: Place, report: Report) -> bool | int | float | st
     if text[0] not in "+-.0123456789" or len(text) > _NUMBER_LENGTH_MAX:
         return text
     if _INTEGER.fullmatch(text):
-        return _integer(text, place, report)
-    if _FLOAT.fullmatch(text):
-        number = float(text)
-        if math.isfinite(number):
-            return number
-    elif not _NOT_FINITE.fullmatch(text):
-        return text
-    report.error(place, f"{shown(text)} is not a number that JSON can carry")
-    return 0
-
-
-def _integer(text: str, place: Place, report: Report) -> int:
-    number = int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-    if -(1 << 63) <= number < 1 << 63:
+        number = int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        if not -(1 << 63) <= number < 1 << 63:
+            raise ValueError(f"the number {shorten(text)} does not fit into 64 bits: write it in quotes")
         return number
-    report.error(place, f"the number {shorten(text)} does not fit into 64 bits: write it in quotes")
-    return 0
+    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    if _FLOAT.fullmatch(text) or _NOT_FINITE.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not a number that JSON can carry")
+    return text
