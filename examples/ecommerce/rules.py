@@ -6,12 +6,12 @@ can help: a card that was declined stays declined, a shelf that is empty may be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import Any
+from typing import Any, cast
 
 from ecommerce.services import Charge, Product, Receipt, Reservation, ServiceFault
 from tasker import PermanentError, RetryableError
@@ -63,7 +63,7 @@ def now() -> str:
 
 
 @contextmanager
-def passing_faults() -> Iterator[None]:
+def passing_faults() -> Generator[None]:
     """A service that does not answer is a reason to try again."""
     try:
         yield
@@ -79,14 +79,14 @@ def cart_lines(cart_items: Any) -> list[CartLine]:
     """The lines of a cart that is not empty, each with a product and a quantity above zero."""
     if not isinstance(cart_items, list) or not cart_items:
         raise PermanentError("the cart is empty", error_code="EMPTY_CART")
-    return [_cart_line(place, item) for place, item in enumerate(cart_items, start=1)]
+    return [_cart_line(place, item) for place, item in enumerate(cast("list[Any]", cart_items), start=1)]
 
 
 def _cart_line(place: int, item: Any) -> CartLine:
-    product_id = item.get("product_id") if isinstance(item, Mapping) else None
-    if not isinstance(product_id, int | str):
+    line = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
+    product_id, quantity = line.get("product_id"), line.get("quantity")
+    if not isinstance(product_id, int):
         raise PermanentError(f"line {place} of the cart names no product", error_code="MISSING_PRODUCT_ID")
-    quantity = item.get("quantity")
     if not isinstance(quantity, int) or isinstance(quantity, bool) or quantity <= 0:
         raise PermanentError(
             f"line {place} of the cart needs a quantity above zero, not {quantity!r}", error_code="INVALID_QUANTITY"
@@ -216,7 +216,7 @@ def inventory_result(
     if reservation.short:
         missing = ", ".join(names[product_id] for product_id in reservation.short)
         raise RetryableError(f"not enough in the warehouse: {missing}", error_code="INSUFFICIENT_STOCK")
-    updated = [
+    updated: list[dict[str, Any]] = [
         {
             "product_id": item["product_id"],
             "name": names[item["product_id"]],

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +74,7 @@ class Ledger:
         self._append: Any = None
 
     @contextmanager
-    def turn(self) -> Iterator[Deeds]:
+    def turn(self) -> Generator[Deeds]:
         """The deeds of everybody up to now; nobody else writes before the block ends."""
         with self._thread_lock:
             if self._path is None:
