@@ -1,0 +1,54 @@
+"""Fixtures for every test that needs a database. None of them is started before a test asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from support.databases import Databases
+from support.engine import Engine
+from support.server import shared_server
+
+for _name in ("DATABASE_URL", "TASKER_DATABASE_URL"):
+    os.environ.pop(_name, None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Words that tests are marked with."""
+    config.addinivalue_line("markers", "unchecked: the test breaks the engine on purpose, its database is not checked")
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """One server for the whole run, whatever the number of processes; TASKER_POSTGRES_BIN names other binaries."""
+    folder = tmp_path_factory.getbasetemp()
+    meeting_place = folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+    with shared_server(Path(meeting_place) / "postgres") as admin_dsn:
+        made = Databases(admin_dsn)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def empty_database(databases: Databases) -> Iterator[str]:
+    """The DSN of a database without Tasker's schema."""
+    with databases.empty() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def database(databases: Databases) -> Iterator[str]:
+    """The DSN of a migrated database of the test's own, in which verbs accept a given time."""
+    with databases.migrated() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def engine(database: str) -> AsyncIterator[Engine]:
+    """A driver of the verbs on the test's database."""
+    made = Engine(database)
+    await made.open()
+    yield made
+    await made.close()
