@@ -145,7 +145,7 @@ def test_what_cannot_be_json_is_said_with_its_place(value, message):
         encode_result(value)
 
     assert caught.value.retryable is False
-    assert caught.value.error_code == "INVALID_RESULT"
+    assert caught.value.error_code == "invalid_result"
 
 
 def test_a_forgotten_await_is_named():

@@ -258,7 +258,7 @@ def _unfit_error(what: str, model: Any, error: ValidationError) -> StepValidatio
     listed = "; ".join(f"{one['field']}: {one['problem']}" for one in problems)
     name = getattr(model, "__name__", str(model))
     return StepValidationError(
-        f"{what} does not fit {name}: {listed}", error_code="INVALID_INPUT", metadata={"fields": problems}
+        f"{what} does not fit {name}: {listed}", error_code="invalid_input", metadata={"fields": problems}
     )
 
 
@@ -266,6 +266,6 @@ def _missing_error(context: StepContext, missing: list[str]) -> StepValidationEr
     return StepValidationError(
         f"step {context.step_name!r} lacks {', '.join(missing)}: submit the task with it, "
         "or give the handler's parameter a default",
-        error_code="MISSING_INPUT",
+        error_code="missing_input",
         metadata={"missing": missing},
     )

@@ -6,7 +6,6 @@ is kept. A class may define `process_results(step, output, initial_results)`, wh
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 from uuid import UUID
 
@@ -135,6 +134,4 @@ def _result(handler: Any, step: CurrentStep, output: Any) -> Any:
     if hook is not None:
         hook(step, output, {})
         return step.results
-    if inspect.iscoroutine(output):
-        return output
     return step.results or output

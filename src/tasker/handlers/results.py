@@ -178,4 +178,4 @@ def _has(value: object, method: str) -> bool:
 
 def _unfit(path: str, problem: str) -> StepValidationError:
     message = f"the step's result cannot be kept as JSON: {path} {problem}"
-    return StepValidationError(message, error_code="INVALID_RESULT")
+    return StepValidationError(message, error_code="invalid_result")
