@@ -1,0 +1,40 @@
+#!/bin/sh
+# All checks, each with its time: the style, every test on the embedded PostgreSQL, those of the engine again on Debian's
+# PostgreSQL 15, and the demo. Stops at the first that fails. With CI=1 a check that cannot run here is a failure.
+set -eu
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+older=${TASKER_OLDER_POSTGRES_BIN:-/usr/lib/postgresql/15/bin}
+
+started=$(date +%s)
+
+stage() {
+    title=$1
+    shift
+    printf '\n== %s\n' "$title"
+    began=$(date +%s)
+    "$@" || { printf '== %s: FAILED after %s s\n' "$title" $(($(date +%s) - began)); exit 1; }
+    printf '== %s: %s s\n' "$title" $(($(date +%s) - began))
+}
+
+on_older_postgres() {
+    if [ ! -x "$older/initdb" ]; then
+        echo "SKIPPED: no PostgreSQL 15 in $older (apt-get install postgresql-15, or set TASKER_OLDER_POSTGRES_BIN)"
+        [ "${CI:-}" != 1 ]
+        return
+    fi
+    suites=
+    for folder in verbs store worker embedded; do
+        if [ -d tests/$folder ]; then suites="$suites tests/$folder"; fi
+    done
+    # shellcheck disable=SC2086  (one word a folder)
+    TASKER_POSTGRES_BIN=$older $bin/python -m pytest -q -n 2 -m "not slow" $suites
+}
+
+stage "ruff check" $bin/ruff check .
+stage "ruff format" $bin/ruff format --check .
+stage "pyright" $bin/pyright
+stage "tests, PostgreSQL 18" $bin/python -m pytest -q -n 2 --durations 10
+stage "tests of the engine, PostgreSQL 15" on_older_postgres
+stage "demo" $bin/tasker demo
+printf '\n== everything passed in %s s\n' $(($(date +%s) - started))
