@@ -86,9 +86,13 @@ async def create_pool(dsn: str, *, pinned: bool, size: int) -> Pool:
     """A pool of such connections."""
     settings = {**_SESSION, **(PLAN_SETTINGS if pinned else {"plan_cache_mode": "force_custom_plan", "jit": "off"})}
     try:
-        return await _driver.create_pool(dsn, min_size=1, max_size=size, server_settings=settings)
+        return await _driver.create_pool(dsn, min_size=1, max_size=size, server_settings=settings, reset=_nothing)
     except (*CONNECTION_ERRORS, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise unavailable(dsn, error) from error
+
+
+async def _nothing(_: object) -> None:
+    """No reset between borrowers: nothing here changes a session, and the round trip would cost every submit."""
 
 
 def unavailable(dsn: str, error: BaseException) -> DatabaseUnavailable:

@@ -45,6 +45,7 @@ class Reply:
 
     grants: list[Grant] = field(default_factory=list[Grant])
     inputs: dict[UUID, str] = field(default_factory=dict[UUID, str])
+    correlation_ids: dict[UUID, UUID] = field(default_factory=dict[UUID, UUID])
     results: dict[UUID, dict[int, str]] = field(default_factory=dict[UUID, dict[int, str]])
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     ended: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
@@ -111,6 +112,8 @@ def _read(rows: Iterable[Any]) -> Reply:
             grant_no = int(payload)
         elif kind == "inputs":
             reply.inputs[task_id] = payload
+            if info is not None:
+                reply.correlation_ids[task_id] = UUID(orjson.loads(info)["correlation_id"])
         elif kind == "result":
             if payload is not None:
                 reply.results.setdefault(task_id, {})[number] = payload

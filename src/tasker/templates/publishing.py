@@ -8,13 +8,12 @@ from typing import Any
 import asyncpg
 import orjson
 
-from tasker import sql
 from tasker.model.errors import TemplateConflict
 from tasker.model.template import Template
 from tasker.store.connection import Connection
 from tasker.store.errors import translated
 from tasker.store.verbs import Verbs
-from tasker.templates.definition import differences, digest, from_definition, to_definition
+from tasker.templates.definition import differences, digest, to_definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,6 @@ async def publish(connection: Connection, verbs: Verbs, template: Template, *, f
             "Give it a new version, or in development publish with --force"
         ) from error
     return Published(template, template_id, is_new)
-
-
-async def read_template(connection: Connection, template_id: int, schema: str = sql.DEFAULT_SCHEMA) -> Template:
-    """The definition that a running task keeps."""
-    query = sql.in_schema("select definition from tasker_engine.templates where template_id = $1", schema)
-    return from_definition(orjson.loads(await connection.fetchval(query, template_id)))
 
 
 def _steps(template: Template) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ create table tasker_engine.templates (
   definition jsonb not null,
   identity_strategy text not null check (identity_strategy in ('always_unique', 'strict', 'caller_provided')),
   step_count int not null check (step_count > 0),
+  has_schema boolean not null,
   published_at timestamptz not null default clock_timestamp(),
   unique (namespace_id, name, version, revision));
 

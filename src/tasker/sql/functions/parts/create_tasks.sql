@@ -10,7 +10,7 @@ returns uuid[] language sql as $$
   made as (
     insert into tasker_engine.tasks
       (task_id, template_id, namespace_id, state, class, is_checked, open, live, due, born_at, created_at)
-    select w.task_id, t.template_id, t.namespace_id, 'pending', w.class, coalesce((w.option ->> 'is_checked')::boolean, false),
+    select w.task_id, t.template_id, t.namespace_id, 'pending', w.class, coalesce((w.option ->> 'is_checked')::boolean, not t.has_schema),
       t.step_count, r.roots, case when w.born_at > _now then r.roots else 0 end, greatest(w.born_at, _now), _now
     from tasker_engine.templates t
     cross join lateral (select count(*)::int as roots from tasker_engine.template_steps s

@@ -21,6 +21,8 @@ begin
     where total <= tasker_engine.setting('grant_payload_bytes'))
   select case when f.number = 0 then 'inputs' else 'result' end, f.task_id, nullif(f.number, 0), null::int, null::int, null::int,
     case when f.number = 0 then (select i.context::text from tasker_engine.inputs i where i.task_id = f.task_id)
-         else (select s.result::text from tasker_engine.steps s where s.task_id = f.task_id and s.number = f.number) end, null::json
+         else (select s.result::text from tasker_engine.steps s where s.task_id = f.task_id and s.number = f.number) end,
+    case when f.number = 0 then (select json_build_object('correlation_id', i.correlation_id) from tasker_engine.inputs i
+                                 where i.task_id = f.task_id and i.correlation_id is not null) end
   from fitting f;
 end $$;

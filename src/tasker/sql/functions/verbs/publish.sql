@@ -26,9 +26,11 @@ begin
     raise exception 'template %/%@% is published already with other content', _namespace, _name, _version using errcode = 'TK013',
       detail = latest.definition::text, hint = 'give it a new version';
   end if;
-  insert into tasker_engine.templates (namespace_id, name, version, revision, version_order, digest, definition, identity_strategy, step_count)
+  insert into tasker_engine.templates (namespace_id, name, version, revision, version_order, digest, definition, identity_strategy, step_count,
+    has_schema)
   values (home, _name, _version, coalesce(latest.revision, 0) + 1, tasker_engine.version_order(_version), _digest, _definition,
-    _identity_strategy, jsonb_array_length(_steps))
+    _identity_strategy, jsonb_array_length(_steps), coalesce((_definition ->> 'enforce_schemas')::boolean, true)
+      and coalesce(jsonb_typeof(_definition -> 'input_schema'), 'null') <> 'null')
   returning templates.template_id into template_id;
   perform tasker_engine.open_channels(home, _steps);
   insert into tasker_engine.template_steps

@@ -1,0 +1,320 @@
+"""Tasker and SyncTasker: everything in one process. Wiring, no rules."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from tasker.embedded import Embedded
+from tasker.embedded import start as start_embedded
+from tasker.handlers import Handler, discover
+from tasker.model.errors import StepNotFound, TaskerError, WaitTimeout
+from tasker.model.task import TaskView
+from tasker.model.template import Template
+from tasker.settings import Settings
+from tasker.store.connection import Pool, connect, create_pool
+from tasker.store.migrate import migrate
+from tasker.store.reads import Reads
+from tasker.store.verbs import Verbs
+from tasker.store.waits import ended_tasks
+from tasker.submission import Submission, SubmittedTask, TaskRequest
+from tasker.templates import load_paths
+from tasker.templates.publishing import Published, publish
+from tasker.worker.plans import check_handlers
+from tasker.worker.waiters import Waiters
+from tasker.worker.wakes import Wakes
+from tasker.worker.worker import Worker
+
+T = TypeVar("T")
+
+
+class Tasker:
+    """Submits tasks and, unless `worker=False`, runs their steps in this process.
+
+    Without a DSN (here or in TASKER_DATABASE_URL) it starts, or joins, the project's own PostgreSQL. On start it brings
+    the schema up to date and publishes `templates` (files, folders, globs, or Template records). `handlers` are module
+    names, modules, decorated functions or StepHandler classes. `queues` limits what the worker serves.
+
+    Use it as `async with Tasker(...) as tasker:`, or call start() and stop().
+    """
+
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        templates: str | Path | Iterable[str | Path | Template] = (),
+        handlers: Iterable[Any] = (),
+        queues: Sequence[str] | None = None,
+        concurrency: int | None = None,
+        settings: Settings | None = None,
+        worker: bool = True,
+    ) -> None:
+        settings = settings or Settings()  # pyright: ignore[reportCallIssue] - every field has a default
+        self.settings = settings if concurrency is None else settings.model_copy(update={"concurrency": concurrency})
+        self._given_dsn = dsn or settings.database_url
+        self._templates = [templates] if isinstance(templates, str | Path) else list(templates)
+        self._handlers: Mapping[str, Handler] = discover(handlers)
+        self._queues = queues
+        self._wants_worker = worker
+        self._verbs = Verbs(settings.schema_name)
+        self._reads = Reads(settings.schema_name)
+        self._submission = Submission(self._verbs, settings)
+        self._embedded: Embedded | None = None
+        self._pool: Pool | None = None
+        self._worker: Worker | None = None
+        self._waiters = Waiters(self._ask_ended)
+        self._wakes = Wakes(self._notify)
+        self.dsn = ""
+        """The DSN in use, once started."""
+
+    async def __aenter__(self) -> Tasker:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Finds the database, migrates, publishes, begins to work. Raises what is wrong before anything runs."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        templates = self._load_templates()
+        if self._wants_worker and self._handlers:
+            for template in templates:
+                check_handlers(template, self._handlers)
+        if self._given_dsn is None:
+            self._embedded = await asyncio.to_thread(start_embedded)
+        self.dsn = self._given_dsn or (self._embedded.dsn if self._embedded else "")
+        connection = await connect(self.dsn)
+        try:
+            await migrate(connection, self.settings.schema_name)
+            for template in templates:
+                await publish(connection, self._verbs, template)
+        finally:
+            await connection.close()
+        self._pool = await create_pool(self.dsn, pinned=False, size=self.settings.read_connections)
+        if self._wants_worker and self._handlers:
+            self._worker = Worker(
+                self.dsn, self.settings, self._handlers, queues=self._queues, ended=self._waiters.resolve
+            )
+            await self._worker.start()
+
+    async def stop(self, drain_s: float | None = None) -> None:
+        """Lets running steps finish (for `drain_s`, or the setting), hands back the rest, and closes everything."""
+        if self._worker is not None:
+            await self._worker.stop(drain_s)
+        await self._waiters.close()
+        await self._wakes.close()
+        if self._pool is not None:
+            await self._pool.close()
+        if self._embedded is not None:
+            await asyncio.to_thread(self._embedded.release)
+        self._worker = self._pool = self._embedded = None
+
+    # Tasks ----------------------------------------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        name: str,
+        *,
+        namespace: str = "default",
+        version: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> SubmittedTask:
+        """Creates one task; it is durable when this returns. `options` are the fields of TaskRequest.
+
+        Raises TemplateNotFound, InvalidInput, PayloadTooLarge, IdentityConflict, KeyInFlight.
+        """
+        request = TaskRequest(context=context or {}, **options)
+        return (await self.submit_many(name, [request], namespace=namespace, version=version))[0]
+
+    async def submit_many(
+        self,
+        name: str,
+        requests: Sequence[TaskRequest | Mapping[str, Any]],
+        *,
+        namespace: str = "default",
+        version: str | None = None,
+    ) -> list[SubmittedTask]:
+        """Creates tasks of one template in one call: all, or none if one is refused. A mapping is a task's context."""
+        wanted = [one if isinstance(one, TaskRequest) else TaskRequest(context=one) for one in requests]
+        async with self._connections.acquire() as connection:
+            submitted = await self._submission.submit(connection, namespace, name, version, wanted)
+        if self._worker is not None:
+            self._worker.wake()
+        if self._worker is None or self._worker.idle_peers:
+            self._wakes.nudge()
+        return submitted
+
+    async def wait(self, task_uuid: UUID, timeout: float | None = None) -> TaskView:  # noqa: ASYNC109 - users' word
+        """The task when it has ended: complete, error, cancelled. Raises WaitTimeout after `timeout` seconds."""
+        ended = asyncio.ensure_future(self._waiters.wait(task_uuid))
+        await asyncio.wait([ended], timeout=timeout)
+        if not ended.done():
+            ended.cancel()
+            raise WaitTimeout(f"task {task_uuid} has not ended within {timeout} s; it goes on")
+        ended.result()
+        return await self.get(task_uuid)
+
+    async def get(self, task_uuid: UUID) -> TaskView:
+        """The task with its steps, results and errors. Raises TaskNotFound."""
+        async with self._connections.acquire() as connection:
+            return await self._reads.task_view(connection, task_uuid)
+
+    async def cancel(self, task_uuid: UUID, *, actor: str = "api", reason: str | None = None) -> dict[str, Any]:
+        """Ends the task: what has not run will not, what runs is told to stop."""
+        return await self.act("cancel", task_uuid, actor=actor, reason=reason)
+
+    async def act(
+        self,
+        action: str,
+        task_uuid: UUID,
+        *,
+        step: str | None = None,
+        actor: str = "api",
+        reason: str | None = None,
+        result: Mapping[str, Any] | None = None,
+        seen_state: str | None = None,
+        seen_attempt: int | None = None,
+        act_id: UUID | None = None,
+    ) -> dict[str, Any]:
+        """What an operator does: cancel, pause or resume a task; retry, resolve or complete one of its steps.
+
+        Give the same `act_id` to repeat one whose answer was lost. Raises TaskNotFound, StepNotFound, ActionForbidden.
+        """
+        async with self._connections.acquire() as connection:
+            number = None
+            if step is not None:
+                number = (await self._reads.task_view(connection, task_uuid)).step(step).number
+            elif action in ("retry", "resolve", "complete"):
+                raise StepNotFound(f'"{action}" acts on a step: name it with step="…"')
+            answer = await self._verbs.act(
+                connection,
+                act_id or uuid4(),
+                action,
+                task_uuid,
+                number=number,
+                seen_state=seen_state,
+                seen_attempt=seen_attempt,
+                actor=actor,
+                reason=reason,
+                result=None if result is None else self._submission.encode(result),
+            )
+        if self._worker is not None:
+            self._worker.wake()
+        self._wakes.nudge()
+        return answer
+
+    async def stats(self) -> dict[str, Any]:
+        """Counts of tasks by state, depth of the queues, living workers, and what this process did."""
+        async with self._connections.acquire() as connection:
+            found = await self._reads.stats(connection)
+        return {**found, "here": dict(self._worker.counts) if self._worker else {}}
+
+    async def publish(self, template: Template, *, force: bool = False) -> Published:
+        """Publishes a version of a template. Raises TemplateConflict where it exists with other content."""
+        async with self._connections.acquire() as connection:
+            return await publish(connection, self._verbs, template, force=force)
+
+    # Inside ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def _connections(self) -> Pool:
+        if self._pool is None:
+            raise TaskerError("this Tasker is not started: use `async with Tasker(...)`, or await start()")
+        return self._pool
+
+    def _load_templates(self) -> list[Template]:
+        paths = [one for one in self._templates if not isinstance(one, Template)]
+        loaded = load_paths(paths, environment=self.settings.env) if paths else ()
+        return [*(one.template for one in loaded), *(one for one in self._templates if isinstance(one, Template))]
+
+    async def _ask_ended(self, task_ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
+        async with self._connections.acquire() as connection:
+            return await ended_tasks(connection, task_ids, self.settings.schema_name)
+
+    async def _notify(self) -> None:
+        async with self._connections.acquire() as connection:
+            await connection.execute("select pg_notify($1, '')", self.settings.schema_name)
+
+
+class SyncTasker:
+    """Tasker without await: the same methods, on a loop of its own in a thread."""
+
+    def __init__(self, dsn: str | None = None, **options: Any) -> None:
+        self._tasker = Tasker(dsn, **options)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tasker", daemon=True)
+
+    def __enter__(self) -> SyncTasker:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if not self._thread.is_alive():
+            work.close()
+            raise TaskerError("this SyncTasker is not started: use `with SyncTasker(...)`, or call start()")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def start(self) -> None:
+        """See Tasker.start."""
+        self._thread.start()
+        self._run(self._tasker.start())
+
+    def stop(self, drain_s: float | None = None) -> None:
+        """See Tasker.stop."""
+        self._run(self._tasker.stop(drain_s))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def submit(self, name: str, **options: Any) -> SubmittedTask:
+        """See Tasker.submit."""
+        return self._run(self._tasker.submit(name, **options))
+
+    def submit_many(
+        self, name: str, requests: Sequence[TaskRequest | Mapping[str, Any]], **options: Any
+    ) -> list[SubmittedTask]:
+        """See Tasker.submit_many."""
+        return self._run(self._tasker.submit_many(name, requests, **options))
+
+    def wait(self, task_uuid: UUID, timeout: float | None = None) -> TaskView:
+        """See Tasker.wait."""
+        return self._run(self._tasker.wait(task_uuid, timeout))
+
+    def get(self, task_uuid: UUID) -> TaskView:
+        """See Tasker.get."""
+        return self._run(self._tasker.get(task_uuid))
+
+    def cancel(self, task_uuid: UUID, **options: Any) -> dict[str, Any]:
+        """See Tasker.cancel."""
+        return self._run(self._tasker.cancel(task_uuid, **options))
+
+    def act(self, action: str, task_uuid: UUID, **options: Any) -> dict[str, Any]:
+        """See Tasker.act."""
+        return self._run(self._tasker.act(action, task_uuid, **options))
+
+    def stats(self) -> dict[str, Any]:
+        """See Tasker.stats."""
+        return self._run(self._tasker.stats())
+
+    def publish(self, template: Template, *, force: bool = False) -> Published:
+        """See Tasker.publish."""
+        return self._run(self._tasker.publish(template, force=force))

@@ -1,0 +1,67 @@
+"""Waiting for tasks: resolved at once where this process ends them, else by one poll for all that it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+from tasker.store.errors import CONNECTION_ERRORS
+
+POLL_FIRST_S, POLL_MAX_S = 0.02, 0.5
+
+
+class Waiters:
+    """Futures of tasks that somebody waits for. `ask` answers which of some tasks have ended."""
+
+    def __init__(self, ask: Callable[[Sequence[UUID]], Awaitable[list[tuple[UUID, str]]]]) -> None:
+        self._ask = ask
+        self._waiting: dict[UUID, list[asyncio.Future[str]]] = {}
+        self._poll: asyncio.Task[None] | None = None
+        self._wait_s = POLL_FIRST_S
+
+    async def wait(self, task_id: UUID) -> str:
+        """The state in which the task ended."""
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(task_id, []).append(future)
+        self._wait_s = POLL_FIRST_S
+        if self._poll is None or self._poll.done():
+            self._poll = asyncio.create_task(self._poll_until_empty())
+        try:
+            return await future
+        finally:
+            self._forget(task_id, future)
+
+    def resolve(self, ended: Sequence[tuple[UUID, str]]) -> None:
+        """These tasks have ended."""
+        for task_id, state in ended:
+            for future in self._waiting.get(task_id, ()):
+                if not future.done():
+                    future.set_result(state)
+
+    async def close(self) -> None:
+        """Stops polling; who still waits is cancelled."""
+        if self._poll is not None:
+            self._poll.cancel()
+            await asyncio.gather(self._poll, return_exceptions=True)
+        for futures in self._waiting.values():
+            for future in futures:
+                future.cancel()
+
+    def _forget(self, task_id: UUID, future: asyncio.Future[str]) -> None:
+        futures = self._waiting.get(task_id, [])
+        if future in futures:
+            futures.remove(future)
+        if not futures:
+            self._waiting.pop(task_id, None)
+
+    async def _poll_until_empty(self) -> None:
+        while True:
+            await asyncio.sleep(self._wait_s)
+            if not self._waiting:
+                return
+            self._wait_s = min(self._wait_s * 1.5, POLL_MAX_S)
+            try:
+                self.resolve(await self._ask(list(self._waiting)))
+            except CONNECTION_ERRORS:
+                self._wait_s = POLL_MAX_S

@@ -1,0 +1,216 @@
+"""A worker: sessions one after the other, each turning on its own connection until it ends or the worker drains."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from uuid import UUID, uuid4
+
+import structlog
+
+from tasker.handlers import Handler
+from tasker.settings import Settings
+from tasker.store.connection import Connection, connect, connect_with_patience
+from tasker.store.errors import CONNECTION_ERRORS
+from tasker.store.verbs import Reply, Serving, Verbs
+from tasker.worker.admission import Admission
+from tasker.worker.executor import Executor
+from tasker.worker.heartbeat import Heartbeat, Pulse
+from tasker.worker.held import POOLS
+from tasker.worker.processes import ProcessSlots
+from tasker.worker.slots import Slots
+from tasker.worker.turns import Turns
+
+_log = structlog.get_logger("tasker.worker")
+_GOODBYE_S = 5.0
+
+
+class Worker:
+    """Runs the steps of these handlers, in these queues (None: all), until stop().
+
+    `ended` is told of tasks that end here; `session_opened` of each session's number.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        settings: Settings,
+        handlers: Mapping[str, Handler],
+        *,
+        queues: Sequence[str] | None = None,
+        name: str | None = None,
+        ended: Callable[[Sequence[tuple[UUID, str]]], None] = lambda _: None,
+        session_opened: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._dsn = dsn
+        self._settings = settings
+        self._handlers = handlers
+        self._queues = None if queues is None else list(queues)
+        self._name = name or f"{socket.gethostname()}:{os.getpid()}"
+        self._session_opened = session_opened
+        self._verbs = Verbs(settings.schema_name)
+        sizes = [settings.concurrency, settings.threads, settings.cpu_processes]
+        self._slots = Slots(sizes)
+        admission = Admission(self._verbs, handlers, settings.schema_name)
+        self.turns = Turns(self._verbs, self._slots, admission, poll_s=settings.poll_s, ended=ended)
+        self._executor = Executor(
+            self._slots,
+            threads=settings.threads,
+            processes=ProcessSlots(settings.cpu_processes),
+            result_bytes_max=settings.result_bytes_max,
+            done=self.turns.done,
+        )
+        self.turns.executor = self._executor
+        self._is_open = False
+        self._stale_said = 0
+        self.idle_peers = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many claims, reports, outcomes, stale outcomes, … since the start."""
+        return self.turns.counts
+
+    async def start(self) -> None:
+        """Opens the first session; returns when the worker takes work."""
+        self._main = asyncio.create_task(self._run())
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait([ready, self._main], return_when=asyncio.FIRST_COMPLETED)
+        if self._main.done():
+            ready.cancel()
+            await self._main
+
+    async def stop(self, drain_s: float | None = None) -> None:
+        """Takes nothing more, lets running steps finish for a while, hands the others back, ends the session."""
+        if self._main is None:
+            return
+        self.turns.drain()
+        await asyncio.wait([self._main], timeout=self._settings.drain_s if drain_s is None else drain_s)
+        if not self._main.done():
+            for held in self._slots.all():
+                self._executor.stop(held, is_released=True)
+            await asyncio.wait([self._main], timeout=_GOODBYE_S)
+        self._main.cancel()
+        await asyncio.gather(self._main, return_exceptions=True)
+
+    async def wait(self) -> None:
+        """Returns when the worker has stopped."""
+        if self._main is not None:
+            await asyncio.wait([self._main])
+
+    def wake(self) -> None:
+        """There may be work."""
+        self.turns.wake()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        heartbeat = Heartbeat(
+            self._dsn,
+            self._verbs,
+            beat_s=self._settings.beat_s,
+            sweep_s=self._settings.sweep_s,
+            handlers=list(self._handlers),
+            queues=self._queues,
+            pulse=self._pulse,
+            heard=self._heard_in_thread,
+        )
+        timer = asyncio.create_task(self._executor.watch_timeouts())
+        connection = await connect(self._dsn)
+        try:
+            await self._open_session(connection)
+            heartbeat.start()
+            self._ready.set()
+            connection = await self._turn_until_drained(connection)
+        finally:
+            self._is_open = False
+            timer.cancel()
+            await self._executor.close()
+            await self._say_goodbye(connection)
+            await asyncio.to_thread(heartbeat.stop)
+
+    async def _turn_until_drained(self, connection: Connection) -> Connection:
+        while True:
+            try:
+                await self.turns.run(connection)
+                if not self.turns.session_ended:
+                    return connection
+                _log.warning("the session was ended by others; opening a new one", session=self.turns.session)
+                self._is_open = False
+                await self.turns.leave_session(connection)
+                if self.turns.is_draining:
+                    return connection
+                await self._open_session(connection)
+            except CONNECTION_ERRORS as error:
+                _log.warning("the database connection was lost", error=str(error))
+                connection.terminate()
+                connection = await connect_with_patience(self._dsn)
+                await self._listen(connection)
+
+    async def _open_session(self, connection: Connection) -> None:
+        host, pid = socket.gethostname(), os.getpid()
+        session = await self._verbs.open_session(connection, uuid4(), self._name, host, pid, self._settings.lease_s)
+        self._serve(await self._verbs.serve(connection, session, list(self._handlers), self._queues))
+        self.turns.enter_session(session)
+        await self._listen(connection)
+        self._is_open = True
+        self._session_opened(session)
+
+    async def _listen(self, connection: Connection) -> None:
+        await connection.add_listener(self._settings.schema_name, self._notified)
+
+    async def _say_goodbye(self, connection: Connection) -> None:
+        with suppress(*CONNECTION_ERRORS, TimeoutError):
+            async with asyncio.timeout(_GOODBYE_S):
+                if connection.is_closed():
+                    connection = await connect(self._dsn)
+                while await self._verbs.end_session(connection, self.turns.session, "stopped", is_loss=False):
+                    pass
+                await connection.close()
+        if not connection.is_closed():
+            connection.terminate()
+
+    def _notified(self, *_: object) -> None:
+        self.turns.wake()
+
+    # The heartbeat's side ---------------------------------------------------------------------------------------------
+
+    def _pulse(self) -> Pulse | None:
+        """Called in the heartbeat's thread."""
+        if not self._is_open:
+            return None
+        stale = self.turns.counts["stale"]
+        said, self._stale_said = self._stale_said, stale
+        return Pulse(
+            self.turns.session,
+            self.turns.is_idle,
+            stale - said,
+            self.turns.seconds_running(),
+            [(held.task_id, held.number, held.attempt) for held in self._slots.all()],
+        )
+
+    def _heard_in_thread(self, session: int, reply: Reply, channels: list[tuple[int, str]]) -> None:
+        assert self._loop is not None  # noqa: S101 - the heartbeat starts after the loop
+        with suppress(RuntimeError):  # the loop is closed: the process ends
+            self._loop.call_soon_threadsafe(self._heard, session, reply, channels)
+
+    def _heard(self, session: int, reply: Reply, channels: list[tuple[int, str]]) -> None:
+        if session != self.turns.session:
+            return
+        self.idle_peers = reply.idle_peers
+        self.turns.lost(reply.gone)
+        if len(channels) != len(self.turns.serving.channels):
+            self._serve(channels)
+            self.turns.wake()
+        if reply.session_ended:
+            self.turns.session_ended = True
+            self.turns.wake()
+
+    def _serve(self, channels: list[tuple[int, str]]) -> None:
+        pools = [POOLS.index(self._handlers[handler].pool) + 1 for _, handler in channels]
+        self.turns.serving = Serving([channel for channel, _ in channels], pools)
