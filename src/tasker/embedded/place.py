@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import socket
 import stat
 import tempfile
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from tasker.embedded import account as accounts
 from tasker.embedded.account import Account
-from tasker.embedded.locks import locked
+from tasker.embedded.locks import is_locked, locked
 from tasker.embedded.notes import write_notes
 from tasker.model.errors import EmbeddedPostgresError
 
@@ -38,9 +39,13 @@ class Place:
 
     data: Path
     run: Path
-    account: Account
     sockets: Path | None
     """The folder for the socket where it is fixed; None: a short one is found below /tmp."""
+
+    @property
+    def account(self) -> Account:
+        """Who runs the server and owns the data."""
+        return accounts.account_for(self.data)
 
     @property
     def start_lock(self) -> Path:
@@ -72,7 +77,7 @@ class Place:
         if self.sockets is not None:
             _make_for(self.sockets, self.account)
             return self.sockets
-        name = f"tasker-{self.account.uid}-{digest(self.data)}"
+        name = f"tasker-{os.geteuid()}-{digest(self.data)}"
         for base in ("/tmp", tempfile.gettempdir()):  # noqa: S108 (checked below: a folder that is not ours is not used)
             folder = Path(base, name)
             if _fits(folder) and _make_private(folder):
@@ -100,9 +105,9 @@ def project_place(root: Path) -> Place:
     """Where the project's shared server lies. Makes nothing."""
     if not accounts.is_root():
         home = root / ".tasker"
-        return Place(home / "postgres", home / "run", accounts.current_account(), None)
+        return Place(home / "postgres", home / "run", None)
     home = SYSTEM_HOME / digest(root)
-    return Place(home / "postgres", home / "run", _account_for(home / "postgres"), home / "socket")
+    return Place(home / "postgres", home / "run", home / "socket")
 
 
 def open_project_place(root: Path) -> Place:
@@ -125,12 +130,13 @@ def open_private_place(directory: Path) -> Place:
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     if not accounts.is_root():
-        place = Place(directory / "postgres", directory / "run", accounts.current_account(), None)
+        place = Place(directory / "postgres", directory / "run", None)
     else:
         home = SYSTEM_HOME / f"private-{digest(directory)}"
         _open_system_home(home, directory)
+        _remove_abandoned()
         data = (directory if accounts.service_account().can_enter(directory) else home) / "postgres"
-        place = Place(data, home / "run", _account_for(data), home / "socket")
+        place = Place(data, home / "run", home / "socket")
     place.prepare()
     return place
 
@@ -175,11 +181,6 @@ def sockets_work(folder: Path) -> bool:
     return True
 
 
-def _account_for(data: Path) -> Account:
-    """The owner of data that exist, so that they stay readable; else the account for new ones."""
-    return accounts.owner_account(data) if data.exists() else accounts.service_account()
-
-
 def _open_system_home(home: Path, origin: Path) -> None:
     make_own(SYSTEM_HOME, 0o755)
     if stat.S_IMODE(SYSTEM_HOME.stat().st_mode) & 0o022:
@@ -190,6 +191,15 @@ def _open_system_home(home: Path, origin: Path) -> None:
         note.write_bytes(os.fsencode(origin) + b"\n")
     with locked(SYSTEM_HOME / "lock", _SYSTEM_LOCK_S):
         accounts.service_account()
+
+
+def _remove_abandoned() -> None:
+    """Remove what private servers left here whose process was killed and whose directory is gone."""
+    for home in SYSTEM_HOME.glob("private-*"):
+        with contextlib.suppress(FileNotFoundError):  # another process removes it too
+            directory = Path(os.fsdecode((home / "origin").read_bytes().removesuffix(b"\n")))
+            if not directory.exists() and not is_locked(home / "run" / "server.lock"):
+                shutil.rmtree(home, ignore_errors=True)
 
 
 def _fits(folder: Path) -> bool:

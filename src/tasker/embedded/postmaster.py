@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tasker.embedded import cluster, locks
 from tasker.embedded.binaries import Binaries
@@ -23,16 +24,25 @@ from tasker.embedded.place import PORT, Place, sockets_work
 from tasker.model.errors import EmbeddedPostgresError
 
 READY_S = 120.0
-_GRACE_S = 5.0
-_FAST_STOP_S = 30.0
+_KILL_S = 5.0
+_GONE_S = 2.0
+"""How long a server that nobody can reach, or whose postmaster is gone, may take to end or to appear."""
+_LAUNCH_S = 15.0
+"""The same for one that we just launched, on a machine that may be very busy."""
+_FAST_STOP_S = 60.0
 _PROBE_S = 2.0
 _POLL_S = 0.005
 _LOG_MAX_BYTES = 10_000_000
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
-# The shell's input is a pipe or nothing, its output the server's lock, which the server gets as descriptor 3.
+# $0 is the socket's folder. The shell's input is a pipe or nothing; its output is the server's lock, which the server
+# gets as descriptor 3.
 _SPAWN = 'log=$1; shift; "$@" 3>&1 1>>"$log" 2>&1 </dev/null & '
-_SPAWN_TIED = _SPAWN + 'exec >&-; read -r _; kill -QUIT "$!"; wait'
+_SPAWN_TIED = _SPAWN + 'exec >&-; read -r _; kill -QUIT "$!"; wait; rmdir -- "$0"'
+
+
+Answer = Literal["alive", "silent", "gone"]
+"""`silent`: somebody listens and is too busy, or frozen; `gone`: nobody listens there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +61,19 @@ class Address:
             return socket_dsn(cluster.ROLE, database, self.socket_folder, self.port)
         return loopback_dsn(cluster.ROLE, self.password, database, self.port)
 
-    def answers(self) -> bool:
-        """True if a PostgreSQL replies there now."""
-        try:
-            with self._connect() as link:
+    def probe(self) -> Answer:
+        """Ask the server for a sign of life."""
+        with socket.socket(socket.AF_UNIX if self.socket_folder else socket.AF_INET) as link:
+            link.settimeout(_PROBE_S)
+            try:
+                file = f"{self.socket_folder}/.s.PGSQL.{self.port}"
+                link.connect(file if self.socket_folder else ("127.0.0.1", self.port))
                 link.sendall(_SSL_REQUEST)
-                return link.recv(1) in (b"N", b"S")
-        except OSError:
-            return False
-
-    def _connect(self) -> socket.socket:
-        family = socket.AF_UNIX if self.socket_folder else socket.AF_INET
-        link = socket.socket(family)
-        link.settimeout(_PROBE_S)
-        try:
-            file = f"{self.socket_folder}/.s.PGSQL.{self.port}"
-            link.connect(file if self.socket_folder else ("127.0.0.1", self.port))
-        except BaseException:
-            link.close()
-            raise
-        return link
+                return "alive" if link.recv(1) else "silent"
+            except (FileNotFoundError, ConnectionRefusedError):
+                return "gone"
+            except OSError:
+                return "silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +107,25 @@ def version(place: Place) -> str:
         return cluster.data_version(place.data) or ""
 
 
-def adopt(place: Place) -> Address | None:
-    """The address of the server that lives, waiting while it starts or recovers; None if it is dead or unreachable."""
+def adopt(place: Place, patience_s: float = _GONE_S) -> Address | None:
+    """The address of the server that lives, waiting while it starts or recovers; None if it is dead or unreachable.
+
+    One that is merely silent is waited for, since others may be at work on it.
+    """
     deadline = time.monotonic() + READY_S
-    hopeless_at = time.monotonic() + _GRACE_S
+    hopeless_at = time.monotonic() + patience_s
     while is_alive(place):
         found = address(place)
-        if found is not None and found.answers():
+        answer = found.probe() if found else "gone"
+        if answer == "alive":
             return found
-        if found is None and _living_pid(place) is not None:  # it starts, or replays its log
-            hopeless_at = time.monotonic() + _GRACE_S
+        if answer == "silent" or (found is None and _living_pid(place) is not None):
+            hopeless_at = time.monotonic() + patience_s
         if time.monotonic() > hopeless_at:
             return None
         if time.monotonic() > deadline:
             raise EmbeddedPostgresError(
-                f"The server of {place.data} is still not ready after {READY_S:.0f} s. Its log is {place.log}; "
+                f"The server of {place.data} does not answer for {READY_S:.0f} s. Its log is {place.log}; "
                 "`tasker db stop` ends it."
             )
         time.sleep(_POLL_S)
@@ -138,9 +145,9 @@ def launch(
     listen = _socket_options(folder) if sockets_work(folder) else _loopback_options(place, binaries)
     options = [word for name, value in {**settings, **listen}.items() for word in ("-c", f"{name}={value}")]
     log_start = _rotate_log(place)
-    shell = _spawn(place, [binaries.program("postgres"), "-D", str(place.data), *options], tie)
+    shell = _spawn(place, folder, [binaries.program("postgres"), "-D", str(place.data), *options], tie)
     (place.run / "server.json").write_text(json.dumps({"version": binaries.version, "binaries": str(binaries.folder)}))
-    found = adopt(place)
+    found = adopt(place, _LAUNCH_S)
     if found is not None:
         return found, shell
     if shell is not None:
@@ -157,7 +164,7 @@ def halt(place: Place) -> bool:
     if not is_alive(place):
         return False
     listened = _read_pid_file(place)
-    for number, patience_s in ((signal.SIGINT, _FAST_STOP_S), (signal.SIGQUIT, _GRACE_S)):
+    for number, patience_s in ((signal.SIGINT, _FAST_STOP_S), (signal.SIGQUIT, _KILL_S)):
         pid = _living_pid(place)
         if pid is None:
             break
@@ -179,7 +186,7 @@ def kill(place: Place) -> None:
         _send(pid, signal.SIGKILL)
     for other in locks.holders(place.server_lock) if is_alive(place) else ():
         _send(other, signal.SIGKILL)
-    if not _wait_until_gone(place, _GRACE_S):
+    if not _wait_until_gone(place, _KILL_S):
         raise EmbeddedPostgresError(
             f"A server uses {place.data} and cannot be ended from here: it runs in another container or on another "
             "machine that shares the folder. Stop it there, or set TASKER_DATABASE_URL."
@@ -245,7 +252,7 @@ def _is_stranger(pid: int, place: Place) -> bool:
 
 
 def _socket_options(folder: Path) -> dict[str, str]:
-    where = {"unix_socket_directories": str(folder), "unix_socket_permissions": "0700"}
+    where = {"unix_socket_directories": f'"{folder}"', "unix_socket_permissions": "0700"}
     return {"listen_addresses": "", "port": str(PORT), **where}
 
 
@@ -273,17 +280,17 @@ def _free_port() -> int:
         return int(trial.getsockname()[1])
 
 
-def _spawn(place: Place, argv: list[str], tie: int | None) -> subprocess.Popen[bytes] | None:
+def _spawn(place: Place, folder: Path, argv: list[str], tie: int | None) -> subprocess.Popen[bytes] | None:
     """Start the postmaster in a session of its own, so that Ctrl-C in our terminal does not reach it.
 
     A shell between us and it makes it nobody's child: no zombie, and no surprise for a program that waits for its own
     children. The shell runs as the server's account and so opens the log with that account's rights.
     """
-    lock = locks.acquire(place.server_lock, _GRACE_S)
+    lock = locks.acquire(place.server_lock, _KILL_S)
     script = _SPAWN if tie is None else _SPAWN_TIED
     try:
         shell = subprocess.Popen(  # noqa: S603 (our own argument list)
-            ["/bin/sh", "-c", script, "sh", str(place.log), *argv],
+            ["/bin/sh", "-c", script, str(folder), str(place.log), *argv],
             stdin=subprocess.DEVNULL if tie is None else tie,
             stdout=lock,
             stderr=subprocess.DEVNULL,

@@ -227,6 +227,7 @@ def start(root: Path | None = None) -> Embedded:
 
 def status(root: Path | None = None) -> Status:
     """How the project's server stands. Starts and changes nothing."""
+    locks.require_posix()
     place = project_place(_root(root))
     is_running = postmaster.is_alive(place)
     address = postmaster.address(place) if is_running else None
@@ -244,6 +245,7 @@ def status(root: Path | None = None) -> Status:
 
 def stop(root: Path | None = None) -> bool:
     """Stop the project's server, whoever uses it. False if none was running."""
+    locks.require_posix()
     place = project_place(_root(root))
     if not postmaster.is_alive(place):
         return False

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasker.embedded import locks
-from tasker.model.errors import EmbeddedPostgresError
+
+_SIT_S = 5.0
+"""Only somebody who looks at the list can be in the way, for an instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,7 @@ class Seat:
 def sit(folder: Path) -> Seat:
     """Register this process."""
     file = folder / f"{os.getpid()}.{secrets.token_hex(4)}"
-    descriptor = locks.try_lock(file)
-    if descriptor is None:
-        raise EmbeddedPostgresError(f"{file} was just made and is locked by another process. Try again.")
-    return Seat(file, descriptor)
+    return Seat(file, locks.acquire(file, _SIT_S))
 
 
 def rise(seat: Seat) -> None:
