@@ -20,9 +20,9 @@ from tasker.templates.document import (
     is_nothing,
     kind_of,
     plain,
-    size,
     shorten,
     shown,
+    size,
 )
 from tasker.templates.grammar import (
     GRAMMAR_VERSION,

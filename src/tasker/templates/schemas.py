@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from tasker.model.errors import InvalidInput, StepValidationError, TemplateError
+from tasker.model.errors import InvalidInput, StepValidationError
 from tasker.model.json import JsonObject
 from tasker.model.template import Template
 from tasker.templates.defaults import EndlessSchema, items_of, lookup, pairs_of, with_defaults
@@ -25,6 +25,7 @@ _ENDLESS = "it is nested too deeply or too large, or its schema refers to itself
 _UNCHECKABLE = (RecursionError, ArithmeticError)
 """What the validator lets out: on endless schemas, on patterns nested too deeply, on numbers past its arithmetic."""
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+_NAMES = frozenset({"$ref", "$id", "$anchor", "$dynamicAnchor"})
 _NO_SCHEMA_BELOW = frozenset({"const", "enum", "default", "examples"})
 
 _Path = tuple[str | int, ...]
@@ -46,7 +47,7 @@ def check_inputs(template: Template, context: dict[str, Any]) -> dict[str, Any]:
         filled = with_defaults(schema, context)
     except EndlessSchema as error:
         raise InvalidInput(f"the input cannot be checked for {template.full_name}: {_ENDLESS}") from error
-    violations = _violations(schema, filled, f"{template.full_name}: input_schema")
+    violations = _violations(schema, filled)
     if violations:
         lines = "\n".join(f"  {violation}" for violation in violations)
         raise InvalidInput(f"the input does not fit the schema of {template.full_name}:\n{lines}", violations)
@@ -61,7 +62,7 @@ def check_result(template: Template, step: str, result: object) -> None:
     schema = template.step(step).result_schema
     if schema is None or not template.enforce_schemas:
         return
-    violations = _violations(schema, result, f"{template.full_name}: steps.{step}.result_schema")
+    violations = _violations(schema, result)
     if violations:
         raise StepValidationError(
             f"the result of step {shown(step)} does not fit its result_schema: {'; '.join(violations)}",
@@ -70,13 +71,15 @@ def check_result(template: Template, step: str, result: object) -> None:
         )
 
 
-def _violations(schema: JsonObject, value: object, where: str) -> tuple[str, ...]:
+def _violations(schema: JsonObject, value: object) -> tuple[str, ...]:
     from referencing.exceptions import Unresolvable
 
     try:
         found = [_deepest(error) for error in islice(_validator(schema).iter_errors(value), VIOLATIONS_MAX)]
     except Unresolvable as error:
-        raise TemplateError(f"{where}: a reference leads nowhere, and nothing is fetched: {error}") from error
+        return (
+            f"cannot be checked: the schema's reference {shorten(str(error))} leads nowhere, and nothing is fetched",
+        )
     except _UNCHECKABLE as error:
         return (f"cannot be checked: {_ENDLESS} ({shorten(str(error))})",)
     return tuple(sorted(f"{_dotted(error.absolute_path)}{_message(error)}" for error in found))
@@ -139,11 +142,9 @@ def _reference_problems(schema: dict[str, Any]) -> list[tuple[_Path, str]]:
     """References that lead out of the schema or nowhere, and schemas without end."""
     below = list(_keywords(schema, ()))
     ids = {value for path, value in below if path[-1] == "$id"}
-    found: list[tuple[_Path, str]] = []
-    for path, reference in below:
-        message = _reference_problem(reference, schema, ids) if path[-1] == "$ref" else None
-        if message:
-            found.append((path, message))
+    anchors = {value for path, value in below if path[-1] in ("$anchor", "$dynamicAnchor")}
+    told = [(path, _reference_problem(value, schema, ids, anchors)) for path, value in below if path[-1] == "$ref"]
+    found = [(path, message) for path, message in told if message]
     if found:
         return found[:VIOLATIONS_MAX]
     try:
@@ -154,25 +155,24 @@ def _reference_problems(schema: dict[str, Any]) -> list[tuple[_Path, str]]:
 
 
 def _keywords(schema: object, path: _Path) -> Iterator[tuple[_Path, str]]:
-    """Every `$ref` and `$id` of a schema, with its path."""
+    """Every `$ref`, `$id` and anchor of a schema, with its path."""
     for index, item in enumerate(items_of(schema)):
         yield from _keywords(item, (*path, index))
     for key, value in pairs_of(schema):
-        if key in ("$ref", "$id") and isinstance(value, str):
+        if key in _NAMES and isinstance(value, str):
             yield (*path, key), value
         elif key not in _NO_SCHEMA_BELOW:
             yield from _keywords(value, (*path, key))
 
 
-def _reference_problem(reference: str, root: dict[str, Any], ids: set[str]) -> str | None:
+def _reference_problem(reference: str, root: dict[str, Any], ids: set[str], anchors: set[str]) -> str | None:
     address, _, pointer = reference.partition("#")
     if address:
         is_known = address in _standards() or any(known == address or known.endswith(f"/{address}") for known in ids)
         return None if is_known else f"{shown(reference)} lies outside this schema, and nothing is fetched: copy it in"
-    # A part with an id of its own counts pointers from itself, and an anchor is found when it is used.
-    if ids - {root.get("$id")} or (pointer and not pointer.startswith("/")):
-        return None
-    return f"{shown(reference)} leads nowhere in this schema" if lookup(reference, root) is None else None
+    # A part with an id of its own counts pointers and anchors from itself.
+    leads = pointer in anchors if pointer and not pointer.startswith("/") else lookup(reference, root) is not None
+    return None if leads or ids - {root.get("$id")} else f"{shown(reference)} leads nowhere in this schema"
 
 
 def _deepest(error: Any) -> Any:
