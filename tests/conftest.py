@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from support.checker import check
 from support.databases import Databases
 from support.engine import Engine
 from support.server import shared_server
@@ -39,10 +40,16 @@ def empty_database(databases: Databases) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(databases: Databases) -> Iterator[str]:
-    """The DSN of a migrated database of the test's own, in which verbs accept a given time."""
+def database(databases: Databases, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The DSN of a migrated database of the test's own, in which verbs accept a given time.
+
+    When the test is over, the invariants of `support.checker` must hold in it.
+    """
     with databases.migrated() as dsn:
         yield dsn
+        if request.node.get_closest_marker("unchecked") is None:
+            violations = check(dsn)
+            assert not violations, "the engine's tables do not agree:\n" + "\n".join(violations[:20])
 
 
 @pytest.fixture

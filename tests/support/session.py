@@ -47,6 +47,7 @@ class Session:
         self.slots = slots
         self.serving = Serving()
         self.held: dict[tuple[UUID, int], Grant] = {}
+        self._grants: set[int] = set()
 
     @property
     def room(self) -> int:
@@ -90,7 +91,7 @@ class Session:
         over = {(grant.task_id, grant.number) for grant, _ in outcomes}
         left = {key: grant for key, grant in self.held.items() if key not in over}
         free = max(0, self.slots - len(left)) if room is None else room
-        finished = self._finished(left) if finished_grants is None else list(finished_grants)
+        finished = self._finished() if finished_grants is None else list(finished_grants)
         reply = await self.engine.verbs.report(
             self.connection, self.number, report, finished, self.serving, [free], may_wait=may_wait
         )
@@ -152,8 +153,11 @@ class Session:
         """Holds what the reply grants."""
         for grant in reply.grants:
             self.held[grant.task_id, grant.number] = grant
+            self._grants.add(grant.grant_no)
         return reply
 
-    def _finished(self, left: dict[tuple[UUID, int], Grant]) -> list[int]:
-        """Grants of which nothing is held any more."""
-        return sorted({g.grant_no for g in self.held.values()} - {g.grant_no for g in left.values()})
+    def _finished(self) -> list[int]:
+        """Grants of which nothing is held any more. Outcomes that are only now on their way count as held."""
+        finished = self._grants - {grant.grant_no for grant in self.held.values()}
+        self._grants -= finished
+        return sorted(finished)
