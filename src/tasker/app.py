@@ -123,6 +123,11 @@ class Tasker:
             await asyncio.to_thread(self._embedded.release)
         self._worker = self._pool = self._embedded = None
 
+    def hurry(self) -> None:
+        """Ends the waiting of a stop() under way: steps that still run are handed back."""
+        if self._worker is not None:
+            self._worker.hurry()
+
     # Tasks ----------------------------------------------------------------------------------------------------------
 
     async def submit(

@@ -158,6 +158,8 @@ class Verbs:
         self._open_session = call("open_session", "uuid text text int float8")
         self._serve = call("serve", "int text[] text[]")
         self._end_session = call("end_session", "int text bool")
+        self._end_process = call("end_process", "text int text bool")
+        self._live_processes = call("live_processes", "text")
         self._sweep = call("sweep")
         self._act = call("act", "uuid text uuid int text int text text jsonb")
         self._publish = call("publish", "text text text text jsonb text jsonb bool")
@@ -254,6 +256,14 @@ class Verbs:
     async def end_session(self, connection: Connection, session: int, reason: str, *, is_loss: bool) -> int:
         """Ends a session and releases up to 100 of its steps; how many it released."""
         return await connection.fetchval(self._end_session, session, reason, is_loss)
+
+    async def end_process(self, connection: Connection, host: str, pid: int, reason: str, *, is_loss: bool) -> int:
+        """Ends the sessions of a process; how many of its steps were released."""
+        return await connection.fetchval(self._end_process, host, pid, reason, is_loss)
+
+    async def live_processes(self, connection: Connection, host: str) -> list[int]:
+        """The processes of a host that have living sessions."""
+        return [row[0] for row in await connection.fetch(self._live_processes, host)]
 
     async def sweep(self, connection: Connection) -> dict[str, Any]:
         """One sweep: what it did, and whether there is `more`."""

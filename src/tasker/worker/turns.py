@@ -37,6 +37,7 @@ DEFERRED_ROUNDS_MAX = 4
 DEFERRED_PAUSE_S = 0.002
 TRANSIENT_PAUSE_S = 0.05
 LINGER_DELAY_S = 1.0
+CLAIM_PAUSE_S = 0.005
 _TRANSIENT_CLASSES = ("40", "53", "55", "57", "58")
 _log = structlog.get_logger("tasker.worker")
 
@@ -70,6 +71,7 @@ class Turns:
         self._alone: Held | None = None
         self._alone_runs = False
         self._is_hungry = True
+        self._claimed_at = 0.0
         self._is_uncertain = False
         self.session_ended = False
         self.is_draining = False
@@ -152,14 +154,28 @@ class Turns:
             await self._report(connection)
         if self._alone is not None:
             await self._run_alone(connection)
-        elif self._is_hungry and any(self._slots.free()) and not self.session_ended:
+        elif self._may_claim():
             await self._claim(connection)
-        if not self._outbox and not (self._is_hungry and any(self._slots.free())):
+        if not self._outbox and not self._may_claim():
             await self._rest()
+
+    def _room(self) -> list[int]:
+        """The free slots of the pools that this session's handlers use."""
+        return [free if pool in self.serving.pools else 0 for pool, free in enumerate(self._slots.free(), 1)]
+
+    def _may_claim(self) -> bool:
+        """True when something may be there and there is room for a good part of it, or the last claim is a while ago."""
+        if not self._is_hungry or self.session_ended or self._alone is not None:
+            return False
+        room = sum(self._room())
+        is_due = time.monotonic() - self._claimed_at > CLAIM_PAUSE_S
+        return room > 0 and (is_due or room * 4 >= room + len(self._slots))
 
     async def _rest(self) -> None:
         """Sleeps until something is done, someone wakes it, the next step is due, or it is time to look."""
         wait_s = self._poll_s if self.next_due_s is None else min(self._poll_s, max(self.next_due_s, 0.001))
+        if self._is_hungry and any(self._room()):
+            wait_s = CLAIM_PAUSE_S
         try:
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()
@@ -167,15 +183,18 @@ class Turns:
             self._is_hungry = True
 
     async def _claim(self, connection: Connection) -> None:
-        free = self._slots.free()
+        room = self._room()
+        self._claimed_at = time.monotonic()
         reply = await self._verbs.claim(
-            connection, self.session, self.serving, free, may_be_alone=self._alone is None and not self.is_draining
+            connection, self.session, self.serving, room, may_be_alone=self._alone is None and not self.is_draining
         )
         self.counts["claims"] += 1
         self.next_due_s = reply.next_due_s
         # A claim that was not filled has emptied the lanes: the next look is when something happens.
-        self._is_hungry = len(reply.grants) >= sum(free)
+        self._is_hungry = False
         await self._take_in(connection, reply, ())
+        left = self._room()
+        self._is_hungry = self._is_hungry or any(before and not after for before, after in zip(room, left, strict=True))
 
     # Reporting ------------------------------------------------------------------------------------------------------
 
@@ -196,7 +215,7 @@ class Turns:
             assert held.outcome is not None  # noqa: S101 - only finished steps are in the outbox
             report.add(held.task_id, held.number, held.attempt, held.outcome, held.run_s)
         may_wait = any(held.rounds >= DEFERRED_ROUNDS_MAX for held in batch)
-        free = self._slots.free() if self._alone is None else [0] * len(self._slots.free())
+        free = self._room()
         try:
             reply = await self._verbs.report(
                 connection, self.session, report, grants, self.serving, free, may_wait=may_wait

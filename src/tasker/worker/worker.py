@@ -21,6 +21,7 @@ from tasker.worker.admission import Admission
 from tasker.worker.executor import Executor
 from tasker.worker.heartbeat import Heartbeat, Pulse
 from tasker.worker.held import POOLS
+from tasker.worker.host import end_dead_neighbours, host_name
 from tasker.worker.processes import ProcessSlots
 from tasker.worker.slots import Slots
 from tasker.worker.turns import Turns
@@ -70,6 +71,7 @@ class Worker:
         self.idle_peers = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
 
     @property
@@ -91,13 +93,20 @@ class Worker:
         if self._main is None:
             return
         self.turns.drain()
-        await asyncio.wait([self._main], timeout=self._settings.drain_s if drain_s is None else drain_s)
+        hurried = asyncio.create_task(self._hurried.wait())
+        drain_s = self._settings.drain_s if drain_s is None else drain_s
+        await asyncio.wait([self._main, hurried], timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
         if not self._main.done():
             for held in self._slots.all():
                 self._executor.stop(held, is_released=True)
             await asyncio.wait([self._main], timeout=_GOODBYE_S)
         self._main.cancel()
         await asyncio.gather(self._main, return_exceptions=True)
+
+    def hurry(self) -> None:
+        """Ends a stop() under way: what still runs is handed back."""
+        self._hurried.set()
 
     async def wait(self) -> None:
         """Returns when the worker has stopped."""
@@ -153,8 +162,10 @@ class Worker:
                 await self._listen(connection)
 
     async def _open_session(self, connection: Connection) -> None:
-        host, pid = socket.gethostname(), os.getpid()
-        session = await self._verbs.open_session(connection, uuid4(), self._name, host, pid, self._settings.lease_s)
+        await end_dead_neighbours(self._verbs, connection)
+        session = await self._verbs.open_session(
+            connection, uuid4(), self._name, host_name(), os.getpid(), self._settings.lease_s
+        )
         self._serve(await self._verbs.serve(connection, session, list(self._handlers), self._queues))
         self.turns.enter_session(session)
         await self._listen(connection)

@@ -11,6 +11,7 @@ begin
   if found then
     perform pg_terminate_backend(l.pid) from pg_locks l
     where l.locktype = 'advisory' and l.classid = tasker_engine.session_lock_class() and l.objid = _session
+      and l.database = (select d.oid from pg_database d where d.datname = current_database())
       and l.granted and l.pid <> pg_backend_pid();
   end if;
   return tasker_engine.release_session(_session, 100, _now);

@@ -1,0 +1,94 @@
+"""One worker process: what the supervisor starts, and what `--processes 0` runs in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import orjson
+import uvloop
+
+from tasker.app import Tasker
+from tasker.model.errors import TaskerError
+
+STARTUP_FAILED = 3
+"""The exit code of a worker that could not begin: starting it again would not help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a worker process is to do; travels to a child as JSON."""
+
+    dsn: str | None
+    templates: tuple[str, ...] = ()
+    handlers: tuple[str, ...] = ()
+    queues: tuple[str, ...] | None = None
+    concurrency: int | None = None
+    paths: tuple[str, ...] = ()
+    """Folders to put in front of sys.path, where handlers are imported from."""
+
+    def to_json(self) -> str:
+        """As one line."""
+        return orjson.dumps(asdict(self)).decode()
+
+
+def work_in_foreground(work: Work, *, watches_parent: bool = False) -> int:
+    """Works until SIGTERM or SIGINT, then drains; a second signal stops at once. The exit code."""
+    sys.path[:0] = [path for path in work.paths if path not in sys.path]
+    return uvloop.run(_work(work, watches_parent))
+
+
+async def _work(work: Work, watches_parent: bool) -> int:
+    loop = asyncio.get_running_loop()
+    stopping, at_once = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        (at_once if stopping.is_set() else stopping).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    if watches_parent:
+        loop.add_reader(sys.stdin, _when_parent_is_gone, loop)
+    tasker = Tasker(
+        work.dsn,
+        templates=work.templates,
+        handlers=work.handlers,
+        queues=work.queues,
+        concurrency=work.concurrency,
+    )
+    try:
+        await tasker.start()
+    except TaskerError as error:
+        print(f"tasker worker: {error}", file=sys.stderr)
+        return STARTUP_FAILED
+    await stopping.wait()
+    drained = asyncio.create_task(tasker.stop())
+    hurried = asyncio.create_task(at_once.wait())
+    await asyncio.wait([drained, hurried], return_when=asyncio.FIRST_COMPLETED)
+    if not drained.done():
+        tasker.hurry()
+    await drained
+    hurried.cancel()
+    return 0
+
+
+def _when_parent_is_gone(loop: asyncio.AbstractEventLoop) -> None:
+    if not os.read(sys.stdin.fileno(), 1):
+        loop.remove_reader(sys.stdin)
+        signal.raise_signal(signal.SIGTERM)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m tasker.cli.serving.child WORK`, where WORK is JSON."""
+    fields = orjson.loads(arguments[0])
+    for name in ("templates", "handlers", "queues", "paths"):
+        fields[name] = None if fields[name] is None else tuple(fields[name])
+    return work_in_foreground(Work(**fields), watches_parent=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

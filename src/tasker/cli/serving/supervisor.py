@@ -1,0 +1,114 @@
+"""`tasker worker`: a parent that starts worker processes, replaces those that die, and passes signals on.
+
+When a child dies, its session is ended at once: its steps need not wait for a lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from asyncio.subprocess import Process
+from dataclasses import replace
+from subprocess import PIPE
+
+import structlog
+
+from tasker.cli.serving.child import STARTUP_FAILED, Work, work_in_foreground
+from tasker.embedded import start
+from tasker.model.errors import TaskerError
+from tasker.settings import Settings
+from tasker.store.connection import connect
+from tasker.store.errors import CONNECTION_ERRORS
+from tasker.store.verbs import Verbs
+from tasker.worker.host import host_name
+
+_log = structlog.get_logger("tasker.worker")
+RESTART_FIRST_S, RESTART_MAX_S = 0.1, 5.0
+SHORT_LIFE_S = 5.0
+
+
+def run(work: Work, *, processes: int = 1) -> int:
+    """Runs workers until a signal; `processes=0` works in this very process. The exit code."""
+    if processes == 0:
+        return work_in_foreground(work)
+    if work.dsn is not None:
+        return asyncio.run(Supervisor(work, processes).run())
+    server = start()
+    try:
+        return asyncio.run(Supervisor(replace(work, dsn=server.dsn), processes).run())
+    finally:
+        server.release()
+
+
+class Supervisor:
+    """Keeps `count` children alive until it is asked to stop."""
+
+    def __init__(self, work: Work, count: int) -> None:
+        assert work.dsn is not None  # noqa: S101 - run() has found one
+        self._dsn = work.dsn
+        self._work = work
+        self._count = count
+        self._children: set[Process] = set()
+        self._signals = 0
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> int:
+        """Until a signal. The exit code: 0, or that of a child that could not start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        keepers = [asyncio.create_task(self._keep()) for _ in range(self._count)]
+        codes = await asyncio.gather(*keepers)
+        return max(codes)
+
+    def _signalled(self) -> None:
+        self._signals += 1
+        self._stopping.set()
+        for child in self._children:
+            child.send_signal(signal.SIGTERM if self._signals == 1 else signal.SIGKILL)
+
+    async def _keep(self) -> int:
+        """One place: a child, and the next one when it dies."""
+        wait_s = RESTART_FIRST_S
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            code, pid = await self._live_once()
+            if self._stopping.is_set() or code == 0:
+                if code != 0:
+                    await self._end_sessions(pid, "stopped", is_loss=False)
+                return 0
+            if code == STARTUP_FAILED:
+                self._signalled()
+                return code
+            _log.warning("a worker process died; starting another", pid=pid, exit_code=code)
+            await self._end_sessions(pid, f"its process died (exit code {code})", is_loss=True)
+            wait_s = RESTART_FIRST_S if time.monotonic() - began > SHORT_LIFE_S else min(wait_s * 2, RESTART_MAX_S)
+            await self._pause(wait_s)
+        return 0
+
+    async def _live_once(self) -> tuple[int, int]:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tasker.cli.serving.child", self._work.to_json(), stdin=PIPE, start_new_session=True
+        )
+        self._children.add(child)
+        try:
+            return await child.wait(), child.pid
+        finally:
+            self._children.discard(child)
+
+    async def _pause(self, wait_s: float) -> None:
+        await asyncio.wait([asyncio.create_task(self._stopping.wait())], timeout=wait_s)
+
+    async def _end_sessions(self, pid: int, reason: str, *, is_loss: bool) -> None:
+        verbs = Verbs(Settings().schema_name)  # pyright: ignore[reportCallIssue] - every field has a default
+        try:
+            connection = await connect(self._dsn)
+            try:
+                while await verbs.end_process(connection, host_name(), pid, reason, is_loss=is_loss):
+                    pass
+            finally:
+                await connection.close()
+        except (*CONNECTION_ERRORS, TaskerError) as error:
+            _log.warning("could not end a dead worker's session; its lease will", pid=pid, error=str(error))
