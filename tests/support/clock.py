@@ -18,7 +18,7 @@ _TIMED = re.compile(
 class Clock:
     """The time of one engine in a test. `chance` (0 to 1) is what the engine would draw for the jitter of a retry."""
 
-    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1))
     chance: float | None = 0.0
 
     def advance(self, seconds: float) -> None:

@@ -191,6 +191,13 @@ class Engine:
                    where task_id = $1 and number = $2 order by seq"""
         return [tuple(row) for row in await self.connection.raw.fetch(query, task_id, number)]
 
+    async def due_in_s(self, task_id: UUID, step: str) -> float | None:
+        """Seconds until a step is due; None where it waits for no time."""
+        query = """select d.due_at from tasker_engine.due d join tasker_engine.steps s using (task_id, number, attempt)
+                   where task_id = $1 and number = $2"""
+        due_at = await self.value(query, task_id, await self.number(task_id, step))
+        return None if due_at is None else (due_at - self.clock.now).total_seconds()
+
     async def count(self, table: str) -> int:
         """How many rows a table of the engine has."""
         return await self.connection.raw.fetchval(f"select count(*) from tasker_engine.{table}")  # noqa: S608 - our own words
