@@ -6,7 +6,10 @@ declare
   locked uuid[];
   changes tasker_engine.task_change[];
 begin
-  locked := tasker_engine.lock_tasks(array(select h.task_id from tasker_engine.held_steps(_session) h limit _most), false);
+  locked := array(
+    select t.task_id from tasker_engine.tasks t
+    where t.task_id = any (array(select h.task_id from tasker_engine.held_steps(_session) h))
+    order by t.task_id limit _most for no key update skip locked);
   with judged as (
     select s.task_id, s.number, t.paused_at, t.class, t.born_at, ts.channel_id, e.is_loss,
       s.losses + (e.is_loss and s.is_suspect and s.started_at is not null)::int as losses,
@@ -17,7 +20,7 @@ begin
     join tasker_engine.steps s on s.task_id = h.task_id and s.number = h.number
     join tasker_engine.tasks t on t.task_id = s.task_id
     join tasker_engine.template_steps ts on ts.template_id = t.template_id and ts.number = s.number
-    where h.task_id = any (locked)),
+    where h.task_id = any (locked) limit _most),
   moved as (
     update tasker_engine.steps s
     set state = case when j.is_over then 'error'::tasker_engine.state else 'enqueued' end, losses = j.losses,

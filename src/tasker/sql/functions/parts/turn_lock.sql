@@ -8,4 +8,7 @@ begin
   return found;
 end $$;
 
-create or replace function tasker_engine.session_lock_class() returns int language sql immutable as $$ select 1414744395 $$;
+-- session_lock_class: keeps the sessions of one schema apart from those of another in the same database.
+create or replace function tasker_engine.session_lock_class() returns int language sql immutable as $$
+  select hashtext('tasker_engine sessions')
+$$;
