@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,14 +93,17 @@ class Stage:
         """True if actors run as another account than the tests."""
         return self.uid != os.geteuid()
 
-    def actor(self, project: Path | None = None, **environment: str) -> Actor:
-        """Start an actor in a session of its own, so that a signal to its group reaches nobody else."""
+    def actor(self, project: Path | None = None, wrapper: Sequence[str] = (), **environment: str) -> Actor:
+        """Start an actor in a session of its own, so that a signal to its group reaches nobody else.
+
+        `wrapper` is a command that runs the actor's.
+        """
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(self.source)}
         if self.binaries is not None:
             env["TASKER_POSTGRES_BIN"] = self.binaries
         switch: dict[str, Any] = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.is_other else {}
         process = subprocess.Popen(
-            [self.interpreter, str(self.source / MAIN.name), str(project or self.project)],
+            [*wrapper, self.interpreter, str(self.source / MAIN.name), str(project or self.project)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

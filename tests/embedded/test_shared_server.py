@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import stat
 from pathlib import Path
@@ -191,6 +193,25 @@ def test_a_users_socket_folder_made_by_somebody_else_is_not_trusted(user_stage: 
         assert stat.S_IMODE(trap.stat().st_mode) == 0o777
     finally:
         trap.rmdir()
+
+
+def test_a_project_whose_folder_was_deleted_begins_anew(user_stage: Stage) -> None:
+    """The old server, which may go on for a while on data that are gone, is not joined by anybody who starts later."""
+    project = user_stage.folder("deleted")
+    first = user_stage.actor(project)
+    old = first.ask("start")
+    shutil.rmtree(project / ".tasker")
+    second = user_stage.actor(project)
+    new = second.ask("start")
+    assert new["pid"] != old["pid"]
+    assert query(new["dsn"], "select 1") == 1
+    assert first.ask("start")["dsn"] == new["dsn"]
+    second.leave()
+    assert query(new["dsn"], "select 1") == 1
+    first.leave()
+    assert not user_stage.server_lives(project)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(old["pid"], signal.SIGQUIT)
 
 
 def test_a_server_that_lost_its_socket_is_replaced(stage_once: Stage) -> None:

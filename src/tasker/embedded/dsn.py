@@ -22,7 +22,8 @@ def redact(dsn: str) -> str:
 
 def socket_dsn(role: str, database: str, folder: str, port: int) -> str:
     """A DSN for a Unix socket in `folder`. The port is spelled out, or PGPORT of the environment would change it."""
-    return f"postgresql://{quote(role)}@/{quote(database)}?{urlencode({'host': folder, 'port': port}, safe='/')}"
+    where = urlencode({"host": folder, "port": port}, safe="/", quote_via=quote)  # libpq does not read + as a space
+    return f"postgresql://{quote(role)}@/{quote(database)}?{where}"
 
 
 def loopback_dsn(role: str, password: str, database: str, port: int) -> str:

@@ -17,6 +17,7 @@ import shutil
 import socket
 import stat
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,18 +73,24 @@ class Place:
         for folder in (self.run, self.users):
             make_own(folder, 0o700)
 
-    def socket_folder(self) -> Path:
-        """A private folder for the socket, made if it is missing: owned by the account, closed to everybody else."""
+    def socket_folders(self) -> Iterator[Path]:
+        """Private folders for the socket, made as they are asked for: the account's own, closed to everybody else.
+
+        The first is the same at each start, so that the DSN is. The last has a new name each time, for when the first
+        is taken: the running server's folder is on record, so any will do. There may be none.
+        """
         if self.sockets is not None:
             _make_for(self.sockets, self.account)
-            return self.sockets
+            yield self.sockets
+            return
         name = f"tasker-{os.geteuid()}-{digest(self.data)}"
-        for base in ("/tmp", tempfile.gettempdir()):  # noqa: S108 (checked below: a folder that is not ours is not used)
-            folder = Path(base, name)
-            if _fits(folder) and _make_private(folder):
-                return folder
-        # Somebody else took our name: any other serves as well, since the running server's folder is on record.
-        return Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        for base in _temporary_folders():
+            if _fits(base / name) and _make_private(base / name):
+                yield base / name
+        for base in _temporary_folders():
+            if _fits(base / f"{name}-12345678"):
+                with contextlib.suppress(OSError):  # a folder that is full or read-only: there may be another
+                    yield Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base))
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -96,7 +103,7 @@ def project_root(start: Path | None = None) -> Path:
     except FileNotFoundError as error:
         raise EmbeddedPostgresError("The current folder no longer exists. Change to one that does.") from error
     for folder in (here, *here.parents):
-        if any((folder / mark).exists() for mark in _MARKS):
+        if any(os.path.exists(folder / mark) for mark in _MARKS):  # Path.exists would fail below a closed folder
             return folder
     return here
 
@@ -105,6 +112,8 @@ def project_place(root: Path) -> Place:
     """Where the project's shared server lies. Makes nothing."""
     if not accounts.is_root():
         home = root / ".tasker"
+        if os.path.lexists(home):
+            _require_own(home)
         return Place(home / "postgres", home / "run", None)
     home = SYSTEM_HOME / digest(root)
     return Place(home / "postgres", home / "run", home / "socket")
@@ -156,8 +165,12 @@ def make_own(folder: Path, mode: int) -> None:
     except OSError as error:
         raise EmbeddedPostgresError(
             f"{folder} cannot be made ({error.strerror}), and the embedded PostgreSQL keeps its data there. "
-            "Run from a folder that you may write to, or set TASKER_DATABASE_URL."
+            "Run from a folder that you may write to (root needs /var/lib), or set TASKER_DATABASE_URL."
         ) from error
+    _require_own(folder)
+
+
+def _require_own(folder: Path) -> None:
     found = folder.stat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise EmbeddedPostgresError(
@@ -200,6 +213,14 @@ def _remove_abandoned() -> None:
             directory = Path(os.fsdecode((home / "origin").read_bytes().removesuffix(b"\n")))
             if not directory.exists() and not is_locked(home / "run" / "server.lock"):
                 shutil.rmtree(home, ignore_errors=True)
+
+
+def _temporary_folders() -> list[Path]:
+    """Short ones first. Whoever may write there too is kept out of the folders made in them."""
+    folders = [Path("/tmp")]  # noqa: S108
+    with contextlib.suppress(FileNotFoundError):  # no folder on this system can be written
+        folders.append(Path(tempfile.gettempdir()))
+    return folders
 
 
 def _fits(folder: Path) -> bool:

@@ -141,13 +141,17 @@ def launch(
     shell that sees to this, and stays the caller's to wait for.
     """
     _clear_remains(place)
-    folder = place.socket_folder()
-    listen = _socket_options(folder) if sockets_work(folder) else _loopback_options(place, binaries)
+    folder = _free_socket_folder(place)
+    listen = _socket_options(folder) if folder else _loopback_options(place, binaries)
     options = [word for name, value in {**settings, **listen}.items() for word in ("-c", f"{name}={value}")]
     log_start = _rotate_log(place)
     shell = _spawn(place, folder, [binaries.program("postgres"), "-D", str(place.data), *options], tie)
     (place.run / "server.json").write_text(json.dumps({"version": binaries.version, "binaries": str(binaries.folder)}))
-    found = adopt(place, _LAUNCH_S)
+    try:
+        found = adopt(place, _LAUNCH_S)
+    except (KeyboardInterrupt, SystemExit):  # leave no server that has no user
+        halt(place)
+        raise
     if found is not None:
         return found, shell
     if shell is not None:
@@ -238,9 +242,6 @@ def _clear_remains(place: Place) -> None:
             f"Stop it first: pg_ctl -D '{place.data}' stop"
         )
     (place.data / "postmaster.pid").unlink(missing_ok=True)
-    if found is not None and found.socket_folder:
-        for name in (f".s.PGSQL.{found.port}", f".s.PGSQL.{found.port}.lock"):
-            Path(found.socket_folder, name).unlink(missing_ok=True)
 
 
 def _is_stranger(pid: int, place: Place) -> bool:
@@ -249,6 +250,22 @@ def _is_stranger(pid: int, place: Place) -> bool:
         return os.path.samestat(os.stat(f"/proc/{pid}/cwd"), place.data.stat())
     except OSError:
         return False
+
+
+def _free_socket_folder(place: Place) -> Path | None:
+    """A folder in which a socket can be made and no server listens; None where there is none.
+
+    One may listen there although the data have none: whose data were deleted under it, and which ends in a minute.
+    """
+    for folder in place.socket_folders():
+        if not sockets_work(folder):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        elif Address(PORT, str(folder), "", 0).probe() == "gone":
+            for file in folder.glob(".s.PGSQL.*"):
+                file.unlink(missing_ok=True)
+            return folder
+    return None
 
 
 def _socket_options(folder: Path) -> dict[str, str]:
@@ -280,7 +297,7 @@ def _free_port() -> int:
         return int(trial.getsockname()[1])
 
 
-def _spawn(place: Place, folder: Path, argv: list[str], tie: int | None) -> subprocess.Popen[bytes] | None:
+def _spawn(place: Place, folder: Path | None, argv: list[str], tie: int | None) -> subprocess.Popen[bytes] | None:
     """Start the postmaster in a session of its own, so that Ctrl-C in our terminal does not reach it.
 
     A shell between us and it makes it nobody's child: no zombie, and no surprise for a program that waits for its own
@@ -290,7 +307,7 @@ def _spawn(place: Place, folder: Path, argv: list[str], tie: int | None) -> subp
     script = _SPAWN if tie is None else _SPAWN_TIED
     try:
         shell = subprocess.Popen(  # noqa: S603 (our own argument list)
-            ["/bin/sh", "-c", script, str(folder), str(place.log), *argv],
+            ["/bin/sh", "-c", script, str(folder or ""), str(place.log), *argv],
             stdin=subprocess.DEVNULL if tie is None else tie,
             stdout=lock,
             stderr=subprocess.DEVNULL,

@@ -24,13 +24,17 @@ from tasker.embedded.place import (
     project_place,
     project_root,
 )
+from tasker.model.errors import EmbeddedPostgresError
 
 _START_LOCK_S = 150.0
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a project's server stands. `version`, `pid` and `dsn` are None while it is down."""
+    """How a project's server stands. `version`, `pid` and `dsn` are None while it is down.
+
+    `dsn` may hold a password: show it through `redact`.
+    """
 
     is_running: bool
     is_initialised: bool
@@ -95,12 +99,15 @@ class Embedded(_Server):
 
         It happens by itself at the exit of the process.
         """
-        if not self._is_released and self._owner_pid == os.getpid():
-            self._is_released = True
-            _leave(self._place.run)
+        with _state.lock:
+            if not self._is_released and self._owner_pid == os.getpid():
+                self._is_released = True
+                _leave(self._place.run)
 
     def revive(self) -> bool:
         """Start the server again if it died or was stopped meanwhile. True if it did; `dsn` may then have changed."""
+        if self._is_released or self._owner_pid != os.getpid():
+            raise EmbeddedPostgresError("This use of the embedded PostgreSQL was released: call tasker.embedded.start.")
         with _state.lock, locks.locked(self._place.start_lock, _START_LOCK_S):
             before = self._address
             self._address = _ensure_running(self._place)
@@ -219,9 +226,7 @@ def start(root: Path | None = None) -> Embedded:
     place = open_project_place(_root(root))
     with _state.lock, locks.locked(place.start_lock, _START_LOCK_S):
         address = _ensure_running(place)
-        if place.run not in _state.uses:
-            _state.uses[place.run] = _Use(place, users.sit(place.users))
-        _state.uses[place.run].count += 1
+        _use(place).count += 1
     return Embedded(place, address)
 
 
@@ -296,9 +301,20 @@ def _prepare(place: Place, *, sync: bool = True) -> Binaries:
 def _binaries_for(version: str | None) -> Binaries:
     """Those of the data's version where there are any; else the best there are, so that the error can name both."""
     if version is not None:
-        with contextlib.suppress(cluster.EmbeddedPostgresError):
+        with contextlib.suppress(EmbeddedPostgresError):
             return find_binaries(version)
     return find_binaries()
+
+
+def _use(place: Place) -> _Use:
+    """This process's use of the server. Its seat is taken anew if somebody deleted the folder it was in."""
+    use = _state.uses.get(place.run)
+    if use is None:
+        use = _state.uses[place.run] = _Use(place, users.sit(place.users))
+    elif not use.seat.file.exists():
+        locks.unlock(use.seat.descriptor)
+        use.seat = users.sit(place.users)
+    return use
 
 
 def _leave(run: Path) -> None:
