@@ -1,5 +1,7 @@
 """The older spelling means what it meant."""
 
+# ruff: noqa: E501 - a message stands in one line, as users read it
+
 from __future__ import annotations
 
 import pytest
@@ -103,6 +105,14 @@ MISTAKES = {
     "remove one of them",
     "- name: b\n": 'f:5:3 step_templates[1]: a step needs the key "handler_class"',
     "named_steps: [b]\n": 'f:3:9 step_templates[0].name: "a" is not in named_steps: add it there, or remove that key',
+    "named_steps: a\n": 'f:5:14 named_steps: expected a list of step names, not the text "a"',
+    "schema: {}\ninput_schema: {}\n": 'f:6:1 input_schema: "input_schema" is said twice, here and in the older spelling',
+    "  dependent_system: x\n  system_dependency: y\n": 'f:6:3 step_templates[0].system_dependency: "system_dependency" is',
+    "environments: {t: {steps: [], step_templates: []}}\n": 'f:5:20 environments.t.steps: "steps" is said twice, here and',
+    "environments: {t: {step_templates: [{name: a, handler: {initialization: {}}, handler_config: {b: 1}}]}}\n": "f:5:78 "
+    'environments.t.step_templates[0].handler_config: "handler_config" is not supported in an override',
+    "environments: {t: {step_templates: [{name: a, retry: {}, default_retry_limit: 2}]}}\n": "f:5:58 environments.t."
+    'step_templates[0].default_retry_limit: "default_retry_limit" is not supported in an override',
     "steps: []\n": 'f:5:1 steps: "steps" and "step_templates" both stand here: keep one',
     "schema: []\n": "f:5:9 schema: expected a JSON Schema, not a list",
     "environments: {test: {step_templates: [{name: a, handler_class: G}]}}\n": "f:5:50 environments.test."

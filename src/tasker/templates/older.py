@@ -6,7 +6,18 @@ that the file has. What the older spelling could say and this grammar cannot is 
 
 from __future__ import annotations
 
-from tasker.templates.document import Entry, ListNode, MapNode, Node, ScalarNode, Spot, is_empty, is_nothing, shown
+from tasker.templates.document import (
+    Entry,
+    ListNode,
+    MapNode,
+    Node,
+    ScalarNode,
+    Spot,
+    is_empty,
+    is_nothing,
+    kind_of,
+    shown,
+)
 from tasker.templates.report import Report
 
 _NAMESPACE_DEFAULT = "default"
@@ -56,7 +67,7 @@ class _Translation:
         self._check_named_steps(listed, spot)
         entries = {key: entry for key, entry in root.entries.items() if key not in _TEMPLATE_KEYS}
         entries["steps"] = self._steps(root.entries["step_templates"], spot)
-        _move(root, "schema", entries, "input_schema")
+        self._put(entries, "input_schema", _moved(root, "schema"), spot)
         for key, default in (("namespace_name", _NAMESPACE_DEFAULT), ("version", _VERSION_DEFAULT)):
             if is_nothing(root.get(key)):
                 entries[key] = _made(ScalarNode(default, default, False, root.place))
@@ -67,7 +78,7 @@ class _Translation:
 
     def _warn_of_the_unsayable(self, root: MapNode, spot: Spot) -> None:
         concurrent = root.get("concurrent")
-        if isinstance(concurrent, ScalarNode) and concurrent.value is False:
+        if concurrent is not None and not _says(concurrent, True):
             message = "has no effect: steps that do not depend on each other run at the same time; add dependencies"
             self._report.warn(_key_spot(spot, "concurrent", root), message)
         self._warn_unless_empty(root, spot, "custom_events", "has no effect: a later version of Tasker brings events")
@@ -83,7 +94,11 @@ class _Translation:
 
     def _check_named_steps(self, listed: Node | None, spot: Spot) -> None:
         named = self._root.get("named_steps")
-        if not isinstance(named, ListNode) or not isinstance(listed, ListNode):
+        if named is None or is_nothing(named) or not isinstance(listed, ListNode):
+            return
+        if not isinstance(named, ListNode):
+            message = f"expected a list of step names, not {kind_of(named)}"
+            self._report.error(spot.key("named_steps", self._root.entries["named_steps"]), message)
             return
         known = {_text_of(item) for item in named.items}
         spot = spot.key("step_templates", self._root.entries["step_templates"])
@@ -112,7 +127,7 @@ class _Translation:
         self._put(entries, "system_dependency", self._system(node), spot)
         _time_out(node, entries)
         skippable = node.get("skippable")
-        if isinstance(skippable, ScalarNode) and skippable.value is True:
+        if skippable is not None and not _says(skippable, False):
             message = "has no effect: a step that failed is resolved by hand, so that its successors run"
             self._report.warn(_key_spot(spot, "skippable", node), message)
         self._warn_unless_empty(node, spot, "custom_events", "has no effect: a later version of Tasker brings events")
@@ -130,49 +145,53 @@ class _Translation:
 
     def _handler(self, node: MapNode, spot: Spot) -> Entry | None:
         entries: dict[str, Entry] = {}
-        if not is_nothing(node.get("handler_class")):
-            _move(node, "handler_class", entries, "callable")
+        handler_class = _moved(node, "handler_class")
+        if handler_class:
+            entries["callable"] = handler_class
         elif "handler" not in node.entries:
             self._report.error(spot, 'a step needs the key "handler_class"')
             entries["callable"] = _made(ScalarNode("?", "?", False, node.place))
-        _move(node, "handler_config", entries, "initialization")
+        config = _moved(node, "handler_config")
+        if config:
+            entries["initialization"] = config
         return _made(MapNode(entries, node.place)) if entries else None
 
     def _system(self, node: MapNode) -> Entry | None:
-        for key, source in (("dependent_system", node), ("default_dependent_system", self._root)):
-            entry = source.entries.get(key)
-            if entry and not is_nothing(entry.node) and "system_dependency" not in node.entries:
-                return Entry(entry.key, entry.node, key)
-        return None
+        own = _moved(node, "dependent_system")
+        return own if own or "system_dependency" in node.entries else _moved(self._root, "default_dependent_system")
 
     def _environments(self, entry: Entry) -> Entry:
         if not isinstance(entry.node, MapNode):
             return entry
-        translated = {name: self._environment(inner) for name, inner in entry.node.entries.items()}
+        spot = Spot("", "environments", entry.key)
+        translated = {
+            name: self._environment(inner, spot.key(name, inner)) for name, inner in entry.node.entries.items()
+        }
         return Entry(entry.key, MapNode(translated, entry.node.place))
 
-    def _environment(self, entry: Entry) -> Entry:
+    def _environment(self, entry: Entry, spot: Spot) -> Entry:
         if not isinstance(entry.node, MapNode):
             return entry
         entries = dict(entry.node.entries)
         overrides = entries.pop("step_templates", None)
-        if overrides and isinstance(overrides.node, ListNode):
-            items = tuple(self._override(item) for item in overrides.node.items)
-            entries["steps"] = Entry(overrides.key, ListNode(items, overrides.node.place), "step_templates")
-        elif overrides:
-            entries["steps"] = Entry(overrides.key, overrides.node, "step_templates")
+        if overrides:
+            node = overrides.node
+            if isinstance(node, ListNode):
+                node = ListNode(tuple(self._override(item) for item in node.items), node.place)
+            self._put(entries, "steps", Entry(overrides.key, node, "step_templates"), spot)
         return Entry(entry.key, MapNode(entries, entry.node.place))
 
     def _override(self, node: Node) -> Node:
         if not isinstance(node, MapNode):
             return node
-        entries = {key: entry for key, entry in node.entries.items() if key not in (*_RETRY_KEYS, "handler_config")}
-        handler: dict[str, Entry] = {}
-        _move(node, "handler_config", handler, "initialization")
-        if handler and "handler" not in entries:
-            entries["handler"] = _made(MapNode(handler, node.place))
+        entries = dict(node.entries)
+        config = entries.pop("handler_config", None) if "handler" not in entries else None
+        if config and not is_nothing(config.node):
+            moved = Entry(config.key, config.node, "handler_config")
+            entries["handler"] = _made(MapNode({"initialization": moved}, node.place))
         retry = _retry(node)
         if retry and "retry" not in entries:
+            entries = {key: entry for key, entry in entries.items() if key not in _RETRY_KEYS}
             base = self._retries.get(_text_of(node.get("name")), {})
             entries["retry"] = _made(MapNode({**base, **retry}, node.place))
         _time_out(node, entries)
@@ -229,18 +248,19 @@ def _made(node: Node) -> Entry:
     return Entry(node.place, node, "")
 
 
-def _move(source: MapNode, key: str, target: dict[str, Entry], name: str) -> None:
-    """Puts what stands under `key` under another name, unless nothing does."""
+def _moved(source: MapNode, key: str) -> Entry | None:
+    """What stands under a key, to be put under another name; None where nothing does."""
     entry = source.entries.get(key)
-    if entry and not is_nothing(entry.node) and name not in target:
-        target[name] = Entry(entry.key, entry.node, key)
+    return Entry(entry.key, entry.node, key) if entry and not is_nothing(entry.node) else None
+
+
+def _says(node: Node, value: bool) -> bool:
+    return isinstance(node, ScalarNode) and node.value in (value, None) and not isinstance(node.value, str)
 
 
 def _retry(node: MapNode) -> dict[str, Entry]:
-    retry: dict[str, Entry] = {}
-    for older, name in _RETRY_KEYS.items():
-        _move(node, older, retry, name)
-    return retry
+    moved = {name: _moved(node, older) for older, name in _RETRY_KEYS.items()}
+    return {name: entry for name, entry in moved.items() if entry}
 
 
 def _dependencies(node: MapNode) -> Entry | None:
