@@ -54,6 +54,8 @@ PLAN_SETTINGS = {
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
 }
+on_open: list[Callable[[Any], None]] = []
+"""Told of each connection that this process opens (the driver's own object): see `statements`."""
 _SESSION = {"application_name": "tasker", "default_transaction_isolation": "read committed"}
 
 
@@ -64,7 +66,9 @@ async def connect(dsn: str, *, pinned: bool = True, timeout_s: float = 10) -> Co
     """
     settings = {**_SESSION, **(PLAN_SETTINGS if pinned else {"plan_cache_mode": "force_custom_plan", "jit": "off"})}
     try:
-        return await _driver.connect(dsn, server_settings=settings, timeout=timeout_s)
+        connection = await _driver.connect(dsn, server_settings=settings, timeout=timeout_s)
+        await _announce(connection)
+        return connection
     except (*CONNECTION_ERRORS, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise unavailable(dsn, error) from error
 
@@ -86,9 +90,16 @@ async def create_pool(dsn: str, *, pinned: bool, size: int) -> Pool:
     """A pool of such connections."""
     settings = {**_SESSION, **(PLAN_SETTINGS if pinned else {"plan_cache_mode": "force_custom_plan", "jit": "off"})}
     try:
-        return await _driver.create_pool(dsn, min_size=1, max_size=size, server_settings=settings, reset=_nothing)
+        return await _driver.create_pool(
+            dsn, min_size=1, max_size=size, server_settings=settings, init=_announce, reset=_nothing
+        )
     except (*CONNECTION_ERRORS, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise unavailable(dsn, error) from error
+
+
+async def _announce(connection: Any) -> None:
+    for told in on_open:
+        told(connection)
 
 
 async def _nothing(_: object) -> None:
