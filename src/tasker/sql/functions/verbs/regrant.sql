@@ -19,8 +19,10 @@ begin
       and s.attempt = h.attempt and s.session_id = _session);
   select array_agg(o.task_id), array_agg(o.number) into lost_tasks, lost_numbers
   from tasker_engine.held_steps(_session) o
+  join tasker_engine.steps s on s.task_id = o.task_id and s.number = o.number
   where is_alive and not exists (
-    select from unnest(_task_ids, _numbers) as h(task_id, number) where h.task_id = o.task_id and h.number = o.number);
+    select from unnest(_task_ids, _numbers, _attempts) as h(task_id, number, attempt)
+    where h.task_id = o.task_id and h.number = o.number and h.attempt = s.attempt);
   if lost_tasks is null then
     return;
   end if;
