@@ -39,7 +39,8 @@ class TaskInfo:
     correlation_id: UUID | None
     parent_correlation_id: UUID | None
     idempotency_key: str | None
-    context: Mapping[str, Any]
+    context: Mapping[str, Any] | None
+    """What it was submitted with; None in lists."""
     step_count: int
     open_steps: int
     """Steps that are not finished."""
@@ -52,7 +53,7 @@ class TaskInfo:
     start_at: datetime
     """When it may begin."""
     started_at: datetime | None
-    """When a worker first took a step of it."""
+    """When a worker first took a step of it; None in lists."""
     finished_at: datetime | None
     paused_at: datetime | None
 
@@ -116,7 +117,7 @@ class TaskView:
     @property
     def context(self) -> Mapping[str, Any]:
         """What the task was submitted with."""
-        return self.task.context
+        return self.task.context or {}
 
     @property
     def is_paused(self) -> bool:
@@ -139,3 +140,134 @@ class TaskView:
             if step.name == name:
                 return step
         raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One move in a task's history. `name` is the step's; None where the task itself moved."""
+
+    task_uuid: UUID
+    number: int
+    name: str | None
+    seq: int
+    """Counts the moves of this step, or of the task."""
+    from_state: str | None
+    to_state: str
+    attempt: int | None
+    at: datetime
+    worker: str | None
+    """Who held the attempt: name@host:pid."""
+    detail: Mapping[str, Any] | None
+    """An error record, or what an operator did: act_id, action, actor, reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Whether a step can run now, and what it waits for if not."""
+
+    task_uuid: UUID
+    step_uuid: UUID
+    number: int
+    name: str
+    state: StepState
+    dependencies_satisfied: bool
+    retry_eligible: bool
+    ready_for_execution: bool
+    """A worker may take it this moment."""
+    last_failure_at: datetime | None
+    next_retry_at: datetime | None
+    total_parents: int
+    completed_parents: int
+    tries: int
+    max_attempts: int
+    backoff_s: float | None
+    last_attempted_at: datetime | None
+    why: str | None
+    """A sentence for people; None for a step that has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionContext:
+    """A task in figures: how many steps stand where, what that means, and what to do about it."""
+
+    task_uuid: UUID
+    state: TaskState
+    is_paused: bool
+    total: int
+    pending: int
+    ready: int
+    in_progress: int
+    waiting_for_retry: int
+    completed: int
+    """Complete, or resolved by hand."""
+    failed: int
+    cancelled: int
+    execution_status: str
+    """blocked_by_failures, has_ready_steps, processing, all_complete or waiting_for_dependencies."""
+    recommended_action: str | None
+    """None for a task that needs none any more."""
+    completion_percentage: float
+    health_status: str
+    """blocked, recovering, healthy or unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTiming:
+    """Where the time of a step went, in seconds; up to now while it goes on."""
+
+    name: str
+    number: int
+    state: StepState
+    tries: int
+    ready_at: datetime | None
+    first_granted_at: datetime | None
+    ended_at: datetime | None
+    queue_s: float
+    run_s: float
+    retry_s: float
+    critical_place: int | None
+    """Its place, from 1, on the way that decided how long the task took; None off that way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSummary:
+    """A task, its figures, and where its time went."""
+
+    task: TaskInfo
+    context: ExecutionContext
+    timings: tuple[StepTiming, ...]
+    wait_s: float
+    """From when it might begin until a worker took its first step."""
+    elapsed_s: float | None
+    """From then until it ended, or now; None before that."""
+    run_s: float
+    """Handlers ran, all steps together."""
+
+    @property
+    def critical_path(self) -> tuple[StepTiming, ...]:
+        """The steps that decided how long it took, first to last."""
+        on_it = [timing for timing in self.timings if timing.critical_place is not None]
+        return tuple(sorted(on_it, key=lambda timing: timing.critical_place or 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks a list shows; None filters nothing. `states` are joined by or, all else by and."""
+
+    states: tuple[TaskState, ...] | None = None
+    namespace: str | None = None
+    name: str | None = None
+    version: str | None = None
+    tag: str | None = None
+    correlation_id: UUID | None = None
+    initiator: str | None = None
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """A page of tasks, newest first. `next_cursor` leads to the next page; None where this is the last one."""
+
+    tasks: tuple[TaskInfo, ...]
+    next_cursor: str | None

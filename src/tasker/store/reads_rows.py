@@ -9,8 +9,20 @@ from uuid import UUID
 
 import orjson
 
+from tasker.model.fleet import ChannelInfo, SessionInfo, Stats, TemplateDefinition, TemplateInfo
+from tasker.model.ids import step_uuid
 from tasker.model.states import StepState, TaskState
-from tasker.model.task import Holder, StepView, TaskInfo, TaskView
+from tasker.model.task import (
+    ExecutionContext,
+    Holder,
+    Readiness,
+    StepTiming,
+    StepView,
+    TaskInfo,
+    TaskSummary,
+    TaskView,
+    Transition,
+)
 
 Row = Mapping[str, Any]
 
@@ -35,8 +47,8 @@ def maybe_uid(value: Any) -> UUID | None:
     return UUID(value) if isinstance(value, str) else value
 
 
-def task_info(row: Row, context: Mapping[str, Any]) -> TaskInfo:
-    """A row of `read_tasks`."""
+def task_info(row: Row, context: Mapping[str, Any] | None = None) -> TaskInfo:
+    """A row of `read_tasks` or `list_tasks`."""
     return TaskInfo(
         task_uuid=uid(row["task_id"]),
         namespace=row["namespace"],
@@ -60,7 +72,7 @@ def task_info(row: Row, context: Mapping[str, Any]) -> TaskInfo:
         failed_steps=row["failed"],
         created_at=moment(row["created_at"]),
         start_at=moment(row["start_at"]),
-        started_at=when(row["started_at"]),
+        started_at=when(row.get("started_at")),
         finished_at=when(row["finished_at"]),
         paused_at=when(row["paused_at"]),
     )
@@ -68,9 +80,10 @@ def task_info(row: Row, context: Mapping[str, Any]) -> TaskInfo:
 
 def step_view(row: Row, holder: Row | None, result: Any, error: Row | None) -> StepView:
     """A row of `read_steps`, its JSON parsed."""
+    task_uuid = uid(row["task_id"])
     return StepView(
-        task_uuid=uid(row["task_id"]),
-        step_uuid=uid(row["step_uuid"]),
+        task_uuid=task_uuid,
+        step_uuid=step_uuid(task_uuid, row["number"]),
         number=row["number"],
         name=row["name"],
         handler=row["handler"],
@@ -119,4 +132,98 @@ def task_view(task_json: str, steps_json: str) -> TaskView:
         steps=steps,
         results={step.name: step.result for step in steps if step.state is StepState.COMPLETE},
         errors={step.name: step.error or {} for step in steps if step.state is StepState.ERROR},
+    )
+
+
+def transition(row: Row) -> Transition:
+    """A row of `read_history`."""
+    return Transition(
+        task_uuid=row["task_id"],
+        number=row["number"],
+        name=row["name"],
+        seq=row["seq"],
+        from_state=row["from_state"],
+        to_state=row["to_state"],
+        attempt=row["attempt"],
+        at=row["at"],
+        worker=row["worker"],
+        detail=parsed(row["detail"]),
+    )
+
+
+def readiness(row: Row) -> Readiness:
+    """A row of `read_readiness`."""
+    known = dict(row)
+    task_uuid = known.pop("task_id")
+    state = StepState(known.pop("state"))
+    return Readiness(task_uuid=task_uuid, step_uuid=step_uuid(task_uuid, known["number"]), state=state, **known)
+
+
+def execution_context(row: Row) -> ExecutionContext:
+    """A row of `read_contexts`."""
+    known = dict(row)
+    return ExecutionContext(task_uuid=uid(known.pop("task_id")), state=TaskState(known.pop("state")), **known)
+
+
+def step_timing(row: Row) -> StepTiming:
+    """A row of `read_timings`."""
+    return StepTiming(
+        name=row["name"],
+        number=row["number"],
+        state=StepState(row["state"]),
+        tries=row["tries"],
+        ready_at=when(row["ready_at"]),
+        first_granted_at=when(row["first_granted_at"]),
+        ended_at=when(row["ended_at"]),
+        queue_s=row["queue_s"],
+        run_s=row["run_s"],
+        retry_s=row["retry_s"],
+        critical_place=row["critical_place"],
+    )
+
+
+def task_summary(row: Row) -> TaskSummary:
+    """A row of `read_summaries`."""
+    task = parsed(row["task"])
+    return TaskSummary(
+        task=task_info(task, task["context"]),
+        context=execution_context(parsed(row["context"])),
+        timings=tuple(step_timing(timing) for timing in parsed(row["timings"])),
+        wait_s=row["wait_s"],
+        elapsed_s=row["elapsed_s"],
+        run_s=row["run_s"],
+    )
+
+
+def template_info(row: Row) -> TemplateInfo:
+    """A row of `list_templates`."""
+    return TemplateInfo(**dict(row))
+
+
+def template_definition(row: Row) -> TemplateDefinition:
+    """A row of `read_template`."""
+    return TemplateDefinition(
+        template_id=row["template_id"],
+        revision=row["revision"],
+        published_at=row["published_at"],
+        definition=parsed(row["definition"]),
+    )
+
+
+def session_info(row: Row) -> SessionInfo:
+    """A row of `list_sessions`."""
+    known = dict(row)
+    handlers, queues = (tuple(known.pop(column) or ()) for column in ("handlers", "queues"))
+    return SessionInfo(handlers=handlers, queues=queues, **known)
+
+
+def stats(row: Row) -> Stats:
+    """The row of `read_stats`."""
+    channels = tuple(ChannelInfo(**channel) for channel in parsed(row["channels"]))
+    return Stats(
+        tasks=parsed(row["tasks"]),
+        channels=channels,
+        due=row["due"],
+        sessions=row["sessions"],
+        idle_sessions=row["idle_sessions"],
     )

@@ -8,9 +8,9 @@ returns table (
   context jsonb, template_id int, step_count int, open int, live int, due int, failed int,
   created_at timestamptz, start_at timestamptz, started_at timestamptz, finished_at timestamptz, paused_at timestamptz)
 language plpgsql stable
-set plan_cache_mode = force_generic_plan set join_collapse_limit = 1 set jit = off
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
-set enable_indexscan = on set enable_indexonlyscan = on as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1 set from_collapse_limit = 1 set jit = off
+set enable_seqscan = off set enable_indexscan = off set enable_indexonlyscan = off
+set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 begin
   return query

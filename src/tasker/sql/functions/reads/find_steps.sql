@@ -1,0 +1,16 @@
+-- find_steps: the steps that public ids name. An id begins as its task's does; among those few tasks the hash decides.
+create or replace function tasker_engine.find_steps(_step_uuids uuid[])
+returns table (step_uuid uuid, task_id uuid, number int) language plpgsql stable
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1 set from_collapse_limit = 1 set jit = off
+set enable_seqscan = off set enable_indexscan = off set enable_indexonlyscan = off
+set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+begin
+  return query
+  select asked.step_uuid, s.task_id, s.number
+  from unnest(_step_uuids) as asked(step_uuid)
+  cross join lateral (select encode(set_byte(uuid_send(asked.step_uuid), 6, get_byte(uuid_send(asked.step_uuid), 6) & 15 | 112), 'hex') as hex) h
+  join tasker_engine.tasks t on t.task_id between (left(h.hex, 16) || '0000000000000000')::uuid and (left(h.hex, 16) || 'ffffffffffffffff')::uuid
+  join tasker_engine.steps s on s.task_id = t.task_id
+  where tasker_engine.step_uuid(s.task_id, s.number) = asked.step_uuid;
+end $$;

@@ -1,0 +1,23 @@
+-- read_history: what happened to tasks, in order. number 0 (name null) is the task itself; a step's moves are counted by seq.
+-- worker: who held the attempt. detail: the error record, or what an operator did (act_id, action, actor, reason).
+create or replace function tasker_engine.read_history(_task_ids uuid[], _number int default null)
+returns table (
+  task_id uuid, number int, name text, seq int, from_state text, to_state text, attempt int, at timestamptz,
+  worker text, detail jsonb)
+language plpgsql stable
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1 set from_collapse_limit = 1 set jit = off
+set enable_seqscan = off set enable_indexscan = off set enable_indexonlyscan = off
+set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+begin
+  return query
+  select h.task_id, h.number, p.name, h.seq, h.from_state::text, h.to_state::text, h.attempt, h.at,
+    w.name || '@' || w.host || ':' || w.pid, h.detail
+  from unnest(_task_ids) as asked(task_id)
+  join tasker_engine.tasks t on t.task_id = asked.task_id
+  join tasker_engine.transitions h on h.task_id = t.task_id
+  left join tasker_engine.template_steps p on p.template_id = t.template_id and p.number = h.number
+  left join tasker_engine.sessions w on w.session_id = h.session_id
+  where _number is null or h.number = _number
+  order by h.task_id, h.at, h.number = 0 and h.from_state is not null, h.from_state = 'in_progress' desc, h.seq, h.number;
+end $$;
