@@ -1,5 +1,5 @@
 -- fail_overdue: attempts that are past their timeout although their worker still beats count as timed out: its own timer
--- should have ended them. Answers how many.
+-- should have ended them. They belong to the session no longer: what it reports of them is stale. Answers how many.
 create or replace function tasker_engine.fail_overdue(_most int, _now timestamptz) returns int language plpgsql as $$
 declare
   late record;
@@ -22,6 +22,8 @@ begin
       array_fill('retryable'::text, array[cardinality(late.task_ids)]),
       array_fill('{"error_type": "timeout", "message": "the step ran past its timeout", "retryable": true}'::text,
         array[cardinality(late.task_ids)]), '{}', '{}', _now, null);
+    update tasker_engine.steps s set session_id = null from unnest(undone.done_tasks, undone.done_numbers) as d(task_id, number)
+    where s.task_id = d.task_id and s.number = d.number;
     perform tasker_engine.settle(undone.changes, true, _now);
     failed := failed + cardinality(undone.done_tasks);
   end loop;
