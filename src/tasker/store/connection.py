@@ -47,7 +47,6 @@ PLAN_SETTINGS = {
     "enable_seqscan": "off",
     "enable_indexscan": "off",
     "enable_indexonlyscan": "off",
-    "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "join_collapse_limit": "1",
     "from_collapse_limit": "1",

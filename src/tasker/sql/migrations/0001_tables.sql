@@ -51,6 +51,7 @@ create table tasker_engine.lanes (
   bound bigint not null default 0,
   unique (channel_id, kind, class)) with (fillfactor = 50);
 
+-- Of each child its channel and the number of its parents stand beside it, so that a report reads one row per step.
 create table tasker_engine.template_steps (
   template_id int not null references tasker_engine.templates,
   number int not null check (number > 0),
@@ -58,6 +59,8 @@ create table tasker_engine.template_steps (
   channel_id int not null references tasker_engine.channels,
   parents int[] not null,
   children int[] not null,
+  child_channels int[] not null,
+  child_parents int[] not null,
   is_retryable boolean not null,
   max_attempts int not null check (max_attempts > 0),
   backoff text not null check (backoff in ('none', 'linear', 'exponential', 'fibonacci')),

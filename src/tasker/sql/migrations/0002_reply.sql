@@ -13,3 +13,8 @@ create type tasker_engine.reply as (
 
 -- By how much the counters of a task change.
 create type tasker_engine.task_change as (task_id uuid, open int, live int, due int, failed int);
+
+-- A task whose row a verb holds, as it was when the lock was taken: verbs read a task once. `place` is where the row lies.
+create type tasker_engine.held_task as (
+  place tid, task_id uuid, template_id int, class smallint, state tasker_engine.state, open int, live int, due int, failed int,
+  moves int, born_at timestamptz, paused_at timestamptz);

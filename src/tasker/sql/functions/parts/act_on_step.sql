@@ -31,7 +31,7 @@ begin
     insert into tasker_engine.ready (lane, task_id, number, born_at)
     values (tasker_engine.lane(plan.channel_id, 1, _task.class), _task.task_id, _number, _task.born_at);
   end if;
-  perform tasker_engine.advance(null,
+  perform tasker_engine.advance(null, tasker_engine.hold_tasks(array[_task.task_id], true),
     case when _action = 'retry' then '{}' else array[_task.task_id] end, case when _action = 'retry' then '{}' else array[_number] end,
     array[row(_task.task_id, case when _action = 'retry' then 0 else -1 end,
       (_action = 'retry')::int - is_live::int, -is_due::int, -(step.state = 'error')::int)::tasker_engine.task_change],

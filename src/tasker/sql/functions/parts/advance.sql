@@ -1,37 +1,36 @@
 -- advance: what follows when steps have come to satisfy their children: children that wait for nobody more are handed to
 -- the session, as far as it serves them and has room, unless a more urgent step waits; the others become ready. Then the
--- counters of the tasks move, once per task. The caller holds the task rows and has recorded the steps.
+-- counters of the tasks move, once per task. The caller holds the tasks (_held) and has recorded the steps.
 --
 -- _changes are the counter changes of what the caller recorded. Answers rows of kind batch, grant (payload `partial`: it
 -- needs results that are not in this call) and ended.
 create or replace function tasker_engine.advance(
-  _session int, _task_ids uuid[], _numbers int[], _changes tasker_engine.task_change[],
+  _session int, _held tasker_engine.held_task[], _task_ids uuid[], _numbers int[], _changes tasker_engine.task_change[],
   _channels int[], _pools int[], _free int[], _now timestamptz)
 returns setof tasker_engine.reply language plpgsql as $$
 #variable_conflict use_column
+declare
+  priority_s double precision := tasker_engine.setting('priority_s');
 begin
   return query
   with satisfied as (
-    select d.task_id, c.number, count(*)::int as parents
+    select h.task_id, h.template_id, h.class, h.born_at, h.paused_at, c.number, c.channel_id, c.parents as all_parents,
+      count(*)::int as parents
     from unnest(_task_ids, _numbers) as d(task_id, number)
-    join tasker_engine.tasks t on t.task_id = d.task_id
-    join tasker_engine.template_steps ts on ts.template_id = t.template_id and ts.number = d.number
-    cross join lateral unnest(ts.children) as c(number)
-    group by d.task_id, c.number),
+    join unnest(_held) h on h.task_id = d.task_id
+    join tasker_engine.template_steps ts on ts.template_id = h.template_id and ts.number = d.number
+    cross join lateral unnest(ts.children, ts.child_channels, ts.child_parents) as c(number, channel_id, parents)
+    group by h.task_id, h.template_id, h.class, h.born_at, h.paused_at, c.number, c.channel_id, c.parents),
   head as materialized (
     select min(h.urgent_at) as urgent_at from tasker_engine.heads(_channels, _pools) h
     where (select count(*) from satisfied) * 2 > (select sum(f) from unnest(_free) f)),
   freed as (
-    select s.task_id, s.number, d.parents, t.template_id, t.class, t.born_at, ts.channel_id, t.paused_at,
-      d.parents < cardinality(ts.parents) as is_partial, _pools[array_position(_channels, ts.channel_id)] as pool,
-      s.state = 'pending' and s.waiting = d.parents as is_free
-    from satisfied d
-    join tasker_engine.steps s on s.task_id = d.task_id and s.number = d.number
-    join tasker_engine.tasks t on t.task_id = s.task_id
-    join tasker_engine.template_steps ts on ts.template_id = t.template_id and ts.number = s.number),
+    select d.*, s.ctid as place, d.parents < d.all_parents as is_partial, s.state = 'pending' and s.waiting = d.parents as is_free,
+      _pools[array_position(_channels, d.channel_id)] as pool
+    from satisfied d join tasker_engine.steps s on s.task_id = d.task_id and s.number = d.number),
   eligible as (
     select f.*, is_free and paused_at is null and pool is not null and coalesce(
-      tasker_engine.urgency(born_at, class, tasker_engine.setting('priority_s')) <= (select urgent_at from head), true) as is_eligible
+      tasker_engine.urgency(born_at, class, priority_s) <= (select urgent_at from head), true) as is_eligible
     from freed f),
   placed as (
     select e.*, is_eligible and row_number() over (partition by is_eligible, pool order by born_at, task_id, number) <= _free[pool]
@@ -44,7 +43,7 @@ begin
       attempt = s.attempt + case when p.is_granted then 1 else 0 end,
       session_id = case when p.is_granted then _session else s.session_id end,
       granted_at = case when p.is_granted then _now else s.granted_at end
-    from placed p where s.task_id = p.task_id and s.number = p.number
+    from placed p where s.ctid = p.place
     returning s.task_id, s.number, s.attempt, s.tries, s.moves, s.state, p.is_free, p.is_granted, p.is_partial, p.template_id, p.class,
       p.born_at, p.channel_id, p.paused_at),
   queued as (
@@ -61,7 +60,7 @@ begin
     from moved where is_free and paused_at is null),
   settled as (
     select * from tasker_engine.settle(
-      _changes || array(select row(task_id, 0, 1, 0, 0)::tasker_engine.task_change from moved where is_free),
+      _held, _changes || array(select row(task_id, 0, 1, 0, 0)::tasker_engine.task_change from moved where is_free),
       _session is not null, _now))
   select 'batch', null::uuid, null::int, null::int, null::int, null::int, grant_no::text, null::json from granted
   union all

@@ -12,11 +12,14 @@ begin
     from unnest(_task_ids, _numbers) as g(task_id, number) join tasker_engine.tasks t on t.task_id = g.task_id
     where s.task_id = g.task_id and s.number = g.number and s.state = 'enqueued' and t.paused_at is null
     returning s.task_id, s.number, s.attempt, s.tries, s.moves, s.is_suspect, t.template_id, t.is_checked, t.state as task_state),
+  first as (
+    select t.ctid as place from (select distinct task_id from moved where task_state = 'pending') m
+    join tasker_engine.tasks t on t.task_id = m.task_id
+    where (t.state = 'pending') is true  -- not by the index on state: that would read every pending task
+    for no key update of t skip locked),
   begun as (
     update tasker_engine.tasks t set state = 'steps_in_process', moves = t.moves + 1
-    from (select distinct task_id from moved where task_state = 'pending') m
-    where t.task_id = any (array(
-      select b.task_id from tasker_engine.tasks b where b.task_id = m.task_id and b.state = 'pending' for no key update skip locked))
+    from first f where t.ctid = f.place
     returning t.task_id, t.moves),
   granted as (
     insert into tasker_engine.grants (session_id, task_ids, numbers)

@@ -1,6 +1,6 @@
 -- record_successes: steps whose fence holds and whose task is locked become complete. Answers which.
 create or replace function tasker_engine.record_successes(
-  _session int, _locked uuid[], _task_ids uuid[], _numbers int[], _attempts int[], _kinds text[], _payloads text[],
+  _session int, _held tasker_engine.held_task[], _task_ids uuid[], _numbers int[], _attempts int[], _kinds text[], _payloads text[],
   _run_s double precision[], _now timestamptz, out done_tasks uuid[], out done_numbers int[]) language plpgsql as $$
 begin
   with recorded as (
@@ -9,7 +9,8 @@ begin
       is_suspect = false, moves = s.moves + 1, finished_at = _now,
       started_at = greatest(s.granted_at, _now - make_interval(secs => o.run_s))
     from unnest(_task_ids, _numbers, _attempts, _kinds, _payloads, _run_s) as o(task_id, number, attempt, kind, payload, run_s)
-    where s.task_id = o.task_id and s.number = o.number and o.kind = 'succeeded' and o.task_id = any (_locked)
+    join unnest(_held) h on h.task_id = o.task_id
+    where s.task_id = o.task_id and s.number = o.number and o.kind = 'succeeded'
       and s.state = 'in_progress' and s.attempt = o.attempt and s.session_id = _session
     returning s.task_id, s.number, s.attempt, s.moves),
   history as (

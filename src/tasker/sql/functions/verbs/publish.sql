@@ -34,11 +34,18 @@ begin
   returning templates.template_id into template_id;
   perform tasker_engine.open_channels(home, _steps);
   insert into tasker_engine.template_steps
-  select template_id, s.number, s.name, c.channel_id, s.parents, s.children, s.is_retryable, s.max_attempts, s.backoff,
-    s.backoff_base_s, s.backoff_max_s, s.jitter, s.timeout_s
-  from jsonb_to_recordset(_steps) as s(number int, name text, queue text, handler text, parents int[], children int[],
-    is_retryable boolean, max_attempts int, backoff text, backoff_base_s float8, backoff_max_s float8, jitter float8, timeout_s float8)
-  join tasker_engine.channels c on c.namespace_id = home and c.queue = s.queue and c.handler = s.handler;
+  with planned as materialized (
+    select s.*, c.channel_id
+    from jsonb_to_recordset(_steps) as s(number int, name text, queue text, handler text, parents int[], children int[],
+      is_retryable boolean, max_attempts int, backoff text, backoff_base_s float8, backoff_max_s float8, jitter float8, timeout_s float8)
+    join tasker_engine.channels c on c.namespace_id = home and c.queue = s.queue and c.handler = s.handler),
+  kin as (
+    select s.number, array_agg(k.channel_id order by place) as channels, array_agg(cardinality(k.parents) order by place) as parents
+    from planned s cross join lateral unnest(s.children) with ordinality as c(number, place) join planned k on k.number = c.number
+    group by s.number)
+  select template_id, s.number, s.name, s.channel_id, s.parents, s.children, coalesce(k.channels, '{}'), coalesce(k.parents, '{}'),
+    s.is_retryable, s.max_attempts, s.backoff, s.backoff_base_s, s.backoff_max_s, s.jitter, s.timeout_s
+  from planned s left join kin k on k.number = s.number;
   is_new := true;
 end $$;
 

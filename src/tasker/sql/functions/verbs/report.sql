@@ -14,6 +14,7 @@ create or replace function tasker_engine.report(
 returns setof tasker_engine.reply language plpgsql as $$
 declare
   is_alive boolean := tasker_engine.turn_lock(_session);
+  held tasker_engine.held_task[];
   locked uuid[];
   done record;
   undone record;
@@ -25,12 +26,13 @@ begin
     _channels := '{}';
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
   end if;
-  locked := tasker_engine.lock_tasks(_task_ids, _may_wait);
+  held := tasker_engine.hold_tasks(_task_ids, _may_wait);
   _now := tasker_engine.clock(_now);
   select * into done from tasker_engine.record_successes(
-    _session, locked, _task_ids, _numbers, _attempts, _kinds, _payloads, _run_s, _now);
+    _session, held, _task_ids, _numbers, _attempts, _kinds, _payloads, _run_s, _now);
   recorded := cardinality(done.done_tasks);
   if recorded < cardinality(_task_ids) then
+    locked := array(select h.task_id from unnest(held) h);
     select * into undone from tasker_engine.record_failures(
       _session, locked, _task_ids, _numbers, _attempts, _kinds, _payloads, _retry_after_s, _run_s, _now, _chance);
     changes := undone.changes;
@@ -39,7 +41,7 @@ begin
   if recorded > 0 then
     return query
     with moved as materialized (
-      select * from tasker_engine.advance(_session, done.done_tasks, done.done_numbers,
+      select * from tasker_engine.advance(_session, held, done.done_tasks, done.done_numbers,
         changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done.done_tasks) d),
         _channels, _pools, _free, _now)),
     partial as (

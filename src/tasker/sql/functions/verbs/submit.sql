@@ -10,7 +10,7 @@ create or replace function tasker_engine.submit(
   _namespace text, _template text, _version text, _task_ids uuid[], _contexts jsonb[],
   _options jsonb[] default null, _now timestamptz default null)
 returns table (task_id uuid, is_duplicate boolean, info jsonb) language plpgsql
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set enable_seqscan = off set enable_mergejoin = off set jit = off
 set join_collapse_limit = 1 set from_collapse_limit = 1 set enable_indexscan = off set enable_indexonlyscan = off
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
