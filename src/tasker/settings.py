@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -11,7 +13,7 @@ from tasker.sql import DEFAULT_SCHEMA
 class Settings(BaseSettings):
     """What a process reads once, at its start. Durations are in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="TASKER_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="TASKER_", frozen=True, extra="forbid", populate_by_name=True)
 
     database_url: str | None = Field(None, description="DSN of PostgreSQL; the embedded one where it is not set.")
     schema_name: str = Field(DEFAULT_SCHEMA, alias="TASKER_SCHEMA", description="The schema that Tasker owns.")
@@ -30,4 +32,4 @@ class Settings(BaseSettings):
     result_bytes_max: int = Field(1_048_576, gt=0, description="The largest result, as JSON, that a step may have.")
     input_bytes_max: int = Field(1_048_576, gt=0, description="The largest context, as JSON, that a task may have.")
     read_connections: int = Field(4, gt=0, description="Connections that a process keeps for submits and reads.")
-    log_level: str = Field("info", description="debug, info, warning or error.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What `tasker worker` logs.")

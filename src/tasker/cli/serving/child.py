@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import orjson
+import structlog
 import uvloop
 
 from tasker.app import Tasker
 from tasker.model.errors import TaskerError
+from tasker.settings import Settings
 
 STARTUP_FAILED = 3
 """The exit code of a worker that could not begin: starting it again would not help."""
@@ -39,7 +41,24 @@ class Work:
 def work_in_foreground(work: Work, *, watches_parent: bool = False) -> int:
     """Works until SIGTERM or SIGINT, then drains; a second signal stops at once. The exit code."""
     sys.path[:0] = [path for path in work.paths if path not in sys.path]
+    _configure_logs(Settings().log_level)  # pyright: ignore[reportCallIssue] - every field has a default
     return uvloop.run(_work(work, watches_parent))
+
+
+def _configure_logs(level: str) -> None:
+    """Logs go to stderr: lines for people on a terminal, JSON elsewhere."""
+    render = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 async def _work(work: Work, watches_parent: bool) -> int:
