@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ def test_ids_rise_and_carry_the_time() -> None:
     before_ms = time.time_ns() // 1_000_000
     made = [uuid7() for _ in range(20_000)]
     after_ms = time.time_ns() // 1_000_000
-    assert all(one < other for one, other in zip(made, made[1:], strict=False))
+    assert all(one < other for one, other in pairwise(made))
     assert {each.version for each in made} == {7}
     assert {each.variant for each in made} == {uuid4().variant}
     assert before_ms <= made[0].int >> 80

@@ -63,7 +63,7 @@ async def test_a_failed_step_has_its_error(engine: Engine, reads: Reads, reader:
 
 
 async def test_a_running_step_names_its_holder(engine: Engine, reads: Reads, reader: Any) -> None:
-    """A step in progress names the worker that holds it and has no end; one that waits for its retry says until when."""
+    """A step in progress names its worker and has no end; one that waits for its retry says until when."""
     await engine.publish("a", backoff_base_ms=4000)
     task = await engine.submit()
     session = await engine.session(name="mill", pid=77)

@@ -69,13 +69,18 @@ class Reads:
         found = await self._fetch(connection, "read_history($1::uuid[], $2::int)", task_uuids, number)
         return [rows.transition(row) for row in found]
 
-    async def readiness(self, connection: Connection, task_uuids: Sequence[UUID]) -> list[Readiness]:
+    async def readiness(
+        self, connection: Connection, task_uuids: Sequence[UUID], *, now: datetime | None = None
+    ) -> list[Readiness]:
         """What keeps each step of these tasks from running, or nothing."""
-        return [rows.readiness(row) for row in await self._fetch(connection, "read_readiness($1::uuid[])", task_uuids)]
+        found = await self._fetch(connection, "read_readiness($1::uuid[], $2)", task_uuids, now)
+        return [rows.readiness(row) for row in found]
 
-    async def execution_contexts(self, connection: Connection, task_uuids: Sequence[UUID]) -> list[ExecutionContext]:
+    async def execution_contexts(
+        self, connection: Connection, task_uuids: Sequence[UUID], *, now: datetime | None = None
+    ) -> list[ExecutionContext]:
         """Tasks in figures."""
-        found = await self._fetch(connection, "read_contexts($1::uuid[])", task_uuids)
+        found = await self._fetch(connection, "read_contexts($1::uuid[], $2)", task_uuids, now)
         return [rows.execution_context(row) for row in found]
 
     async def summaries(
@@ -137,10 +142,10 @@ class Reads:
         return rows.template_definition(found[0])
 
     async def sessions(
-        self, connection: Connection, *, ended_within_s: float = 0, limit: int = 100
+        self, connection: Connection, *, ended_within_s: float = 0, limit: int = 100, now: datetime | None = None
     ) -> list[SessionInfo]:
         """Living worker processes, and those that ended within that time, newest first."""
-        found = await self._fetch(connection, "list_sessions($1, $2)", ended_within_s, limit)
+        found = await self._fetch(connection, "list_sessions($1, $2, $3)", ended_within_s, limit, now)
         return [rows.session_info(row) for row in found]
 
     async def stats(self, connection: Connection, *, count_max: int = COUNT_MAX) -> Stats:

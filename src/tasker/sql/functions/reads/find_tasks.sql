@@ -6,7 +6,8 @@
 create or replace function tasker_engine.find_by_template(
   _limit int, _before uuid, _states text[], _templates int[], _created_from timestamptz, _created_until timestamptz)
 returns uuid[] language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_indexscan = on set enable_indexonlyscan = on set enable_seqscan = off as $$
+set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
+set enable_hashjoin = on set enable_mergejoin = on set jit = off as $$
 begin
   return array(
     select head.task_id
@@ -25,7 +26,8 @@ end $$;
 create or replace function tasker_engine.find_by_state(
   _limit int, _before uuid, _states text[], _created_from timestamptz, _created_until timestamptz)
 returns uuid[] language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_indexscan = on set enable_indexonlyscan = on set enable_seqscan = off as $$
+set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
+set enable_hashjoin = on set enable_mergejoin = on set jit = off as $$
 begin
   if _states is null then
     return array(
@@ -52,7 +54,8 @@ create or replace function tasker_engine.find_by_input(
   _limit int, _before uuid, _states text[], _templates int[], _tag text, _correlation_id uuid, _initiator text,
   _created_from timestamptz, _created_until timestamptz)
 returns uuid[] language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_indexscan = on set enable_indexonlyscan = on set enable_seqscan = off as $$
+set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
+set enable_hashjoin = on set enable_mergejoin = on set jit = off as $$
 begin
   return array(
     select i.task_id

@@ -1,7 +1,7 @@
 -- list_tasks: a page of tasks, newest first (by id, which carries the time), with the columns of read_tasks but the context.
 --
 -- Null filters nothing. _before: the id that the last page ended with. One of three searches finds the ids, each along an
--- index in the list's order; the plan is made for the values asked for.
+-- index in the list's order, by a plan made for the values asked for.
 create or replace function tasker_engine.list_tasks(
   _limit int, _before uuid default null, _states text[] default null, _namespace text default null, _name text default null,
   _version text default null, _tag text default null, _correlation_id uuid default null, _initiator text default null,
@@ -11,7 +11,10 @@ returns table (
   source_system text, reason text, tags text[], correlation_id uuid, parent_correlation_id uuid, idempotency_key text,
   template_id int, step_count int, open int, live int, due int, failed int,
   created_at timestamptz, start_at timestamptz, finished_at timestamptz, paused_at timestamptz)
-language plpgsql stable as $$
+language plpgsql stable
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1 set from_collapse_limit = 1 set jit = off
+set enable_seqscan = off set enable_indexscan = off set enable_indexonlyscan = off
+set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   found_ids uuid[];
@@ -35,10 +38,10 @@ begin
   select t.task_id, n.name, p.name, p.version, t.state::text, t.paused_at is not null, i.priority, i.initiator,
     i.source_system, i.reason, i.tags, i.correlation_id, i.parent_correlation_id, i.idempotency_key,
     t.template_id, p.step_count, t.open, t.live, t.due, t.failed, t.created_at, t.born_at, t.finished_at, t.paused_at
-  from tasker_engine.tasks t
+  from unnest(found_ids) as found(task_id)
+  join tasker_engine.tasks t on t.task_id = found.task_id
   join tasker_engine.inputs i on i.task_id = t.task_id
   join tasker_engine.templates p on p.template_id = t.template_id
   join tasker_engine.namespaces n on n.namespace_id = p.namespace_id
-  where t.task_id = any (found_ids)
   order by t.task_id desc;
 end $$;

@@ -3,30 +3,30 @@
 create or replace function tasker_engine.repair(_kind text, _task_ids uuid[], _now timestamptz) returns int language plpgsql as $$
 declare repaired int;
 begin
-  if _kind = 'waiting' then
-    update tasker_engine.steps s set waiting = w.is_right
-    from tasker_engine.wrong_waiting(_task_ids) w where s.task_id = w.task_id and s.number = w.number;
-  elsif _kind = 'stuck' then
-    perform tasker_engine.repair_stuck(_task_ids, _now);
+  if _kind = 'stuck' then
+    return tasker_engine.repair_stuck(_task_ids, _now);
   elsif _kind = 'ready' then
     perform from tasker_engine.steps s where s.task_id = any (_task_ids) order by s.task_id, s.number for no key update;
-    perform tasker_engine.put_in_line(array_agg(l.task_id), array_agg(l.number)) from tasker_engine.lost_ready(_task_ids) l;
+    return (select tasker_engine.put_in_line(array_agg(l.task_id), array_agg(l.number)) from tasker_engine.lost_ready(_task_ids) l);
+  elsif _kind = 'counters' then
+    return tasker_engine.repair_counters(_task_ids, _now);
+  elsif _kind = 'waiting' then
+    update tasker_engine.steps s set waiting = w.is_right
+    from tasker_engine.wrong_waiting(_task_ids) w where s.task_id = w.task_id and s.number = w.number;
   elsif _kind = 'due' then
     insert into tasker_engine.due (due_at, task_id, number, attempt)
     select _now, s.task_id, s.number, s.attempt
     from tasker_engine.lost_due(_task_ids) l join tasker_engine.steps s on s.task_id = l.task_id and s.number = l.number;
   elsif _kind = 'grants' then
     insert into tasker_engine.grants (session_id, task_ids, numbers)
-    select l.session_id, array_agg(l.task_id), array_agg(l.number) from tasker_engine.lost_grants(_task_ids) l group by l.session_id;
-  else
-    return tasker_engine.repair_counters(_task_ids, _now);
+    select l.session_id, array[l.task_id], array[l.number] from tasker_engine.lost_grants(_task_ids) l;
   end if;
   get diagnostics repaired = row_count;
   return repaired;
 end $$;
 
--- repair_stuck: makes ready what waits for nobody.
-create or replace function tasker_engine.repair_stuck(_task_ids uuid[], _now timestamptz) returns void language plpgsql as $$
+-- repair_stuck: makes ready what waits for nobody. Answers how many.
+create or replace function tasker_engine.repair_stuck(_task_ids uuid[], _now timestamptz) returns int language plpgsql as $$
 declare
   task_ids uuid[];
   numbers int[];
@@ -39,19 +39,23 @@ begin
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, at, detail)
     select task_id, number, moves, 'pending', 'enqueued', _now, '{"actor": "doctor"}' from moved)
   select array_agg(m.task_id), array_agg(m.number) into task_ids, numbers from moved m;
-  perform tasker_engine.put_in_line(task_ids, numbers);
+  return tasker_engine.put_in_line(task_ids, numbers);
 end $$;
 
--- put_in_line: ready rows for steps.
-create or replace function tasker_engine.put_in_line(_task_ids uuid[], _numbers int[]) returns void language sql as $$
+-- put_in_line: ready rows for steps. Answers how many.
+create or replace function tasker_engine.put_in_line(_task_ids uuid[], _numbers int[]) returns int language plpgsql as $$
+declare put int;
+begin
   insert into tasker_engine.ready (lane, task_id, number, born_at)
   select tasker_engine.lane(p.channel_id, case when s.is_suspect then 2 when p.parents = '{}' and s.tries = 0 then 0 else 1 end, t.class),
     s.task_id, s.number, t.born_at
   from unnest(_task_ids, _numbers) as w(task_id, number)
   join tasker_engine.tasks t on t.task_id = w.task_id
   join tasker_engine.steps s on s.task_id = w.task_id and s.number = w.number
-  join tasker_engine.template_steps p on p.template_id = t.template_id and p.number = w.number
-$$;
+  join tasker_engine.template_steps p on p.template_id = t.template_id and p.number = w.number;
+  get diagnostics put = row_count;
+  return put;
+end $$;
 
 -- repair_counters: the counters and the state that the steps say.
 create or replace function tasker_engine.repair_counters(_task_ids uuid[], _now timestamptz) returns int language plpgsql as $$
