@@ -60,6 +60,23 @@ async def test_a_beat_never_goes_back(engine: Engine) -> None:
     assert await engine.value("select beat_at from tasker_engine.sessions") == latest
 
 
+async def test_a_beat_under_way_saves_its_session(engine: Engine) -> None:
+    """A sweep that meets a session which is beating at that moment passes it over, and finds it alive the next time."""
+    theirs = await engine.connect()
+    worker = await engine.session(lease_s=10, connection=theirs)
+    await _steady(engine)
+    for _ in range(2):
+        engine.advance(4)
+        await engine.sweep_all()
+    engine.advance(4)
+    await engine.connection.execute("set lock_timeout = '100 ms'")
+    async with theirs.transaction():
+        await worker.beat()
+        await engine.sweep_all()
+    await engine.sweep_all()
+    assert not (await worker.beat()).session_ended
+
+
 async def test_a_session_ends_once_and_never_revives(engine: Engine) -> None:
     """An ended session beats, claims and re-grants in vain, and is told so; its first reason stands."""
     await engine.publish("a")

@@ -22,11 +22,15 @@ begin
   select make_interval(secs => coalesce(min(s.lease_s), 15) / 2) into half_lease from tasker_engine.sessions s where s.ended_at is null;
   update tasker_engine.sweeps set swept_at = _now;
   if _now - last_swept > half_lease or pg_postmaster_start_time() > last_swept then
-    update tasker_engine.sessions set beat_at = _now where ended_at is null;
+    update tasker_engine.sessions set beat_at = _now where session_id = any (array(
+      select s.session_id from tasker_engine.sessions s where s.ended_at is null for no key update skip locked));
     return '{"is_leader": true, "more": true, "fresh_leases": true}';
   end if;
   perform tasker_engine.end_session(s.session_id, 'silent for longer than its lease', true, _now)
-  from tasker_engine.sessions s where s.ended_at is null and s.beat_at + make_interval(secs => s.lease_s) < _now;
+  from (
+    select e.session_id from tasker_engine.sessions e
+    where e.ended_at is null and e.beat_at + make_interval(secs => e.lease_s) < _now
+    for no key update skip locked) s;
   select coalesce(sum(tasker_engine.release_session(g.session_id, 100, _now)), 0) into released
   from (select distinct g.session_id from tasker_engine.grants g join tasker_engine.sessions s using (session_id)
         where s.ended_at is not null limit 4) g;
