@@ -53,7 +53,7 @@ def test_no_committed_file_names_a_download_host_or_a_machines_path() -> None:
     """The project installs from whatever index the user has set up, and mentions no place where it was written."""
     hosts = [r"python" + r"hosted\.org", r"\bpypi" + r"\.org/simple", r"registry\.npm" + r"js", r"proxy\.go" + r"lang"]
     options = ["--(extra-)?index" + "-url", "--find" + "-links", '"resolved"' + ":"]
-    paths = ["/(home|Users)" + "/[a-z]", "/root" + r"/[.\w]", "/work" + r"/\w"]
+    paths = ["/(home|Users)" + r"/(?!tasker\b)[a-z]", "/root" + r"/[.\w]", "/work" + r"/\w"]
     wrong = re.compile("|".join([*hosts, *options, *paths]))
     found = [
         f"{file.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
@@ -211,3 +211,12 @@ def test_an_environment_in_step_is_left_alone(stranger: Path) -> None:
     (stranger / "requirements" / "test.txt").write_text("# other\n")
     assert bootstrap(stranger, "test").returncode == 0
     assert (stranger / "calls").read_text() != calls
+
+
+def test_the_architecture_names_every_folder() -> None:
+    """Every package of the source stands in docs/architecture.md."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    packages = [child for child in (ROOT / "src" / "tasker").iterdir() if list(child.glob("*.py"))]
+    assert len(packages) >= 8
+    for package in packages:
+        assert f"  {package.name}/ " in page, f"docs/architecture.md does not name src/tasker/{package.name}/"

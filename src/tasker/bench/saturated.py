@@ -57,9 +57,16 @@ class Saturated:
 async def measure(
     name: str, dsn: str, shape: Shape, *, tasks: int, processes: int, told: Callable[[float], None]
 ) -> Saturated:
-    """Runs `tasks` tasks on one engine. `told` hears what share is done."""
+    """Runs `tasks` tasks on one engine, in a new schema. `told` hears what share is done."""
+    await ENGINES[name].create(dsn, shape)
+    return await work_off(name, dsn, shape, tasks=tasks, processes=processes, told=told)
+
+
+async def work_off(
+    name: str, dsn: str, shape: Shape, *, tasks: int, processes: int, told: Callable[[float], None]
+) -> Saturated:
+    """As measure, in the schema as it is."""
     engine = ENGINES[name]
-    await engine.create(dsn, shape)
     connection = await connect(dsn, pinned=False)
     try:
         submit_seconds = await fill(engine, dsn, shape, tasks)

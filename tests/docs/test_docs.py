@@ -1,0 +1,90 @@
+"""What the pages show works: their code runs, their commands exist, their links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    path
+    for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md")
+    for path in sorted(ROOT.glob(pattern))
+    if ".venv" not in path.parts
+]
+TASKER = [sys.executable, "-m", "tasker"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def write_files(texts: list[str], folder: Path) -> None:
+    """Blocks whose first line is a comment with a file's name, as files."""
+    for text in texts:
+        named = re.match(r"# (\S+\.\w+)\n", text)
+        assert named, f"the block does not begin with its file's name: {text[:60]}"
+        (folder / named[1]).write_text(text)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each `tasker` command in the page's shell blocks."""
+    found = re.findall(r"^(?:\S*/)?tasker (.+)$", "\n".join(blocks(page, "sh")), re.MULTILINE)
+    return [line.split("#")[0].split() for line in found]
+
+
+def test_the_readmes_first_workflow_runs(empty_database: str, tmp_path: Path) -> None:
+    """The template and the program of the README, as they stand there, print what it says that they print."""
+    readme = ROOT / "README.md"
+    write_files([*blocks(readme, "yaml"), *blocks(readme, "python")], tmp_path)
+    ran = subprocess.run(
+        [sys.executable, "welcome.py"],
+        cwd=tmp_path,
+        env={**os.environ, "TASKER_DATABASE_URL": empty_database},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    promised = re.search(r"welcome\.py` prints `(.+?)`", readme.read_text())
+    assert promised
+    assert (ran.returncode, ran.stdout.strip()) == (0, promised[1]), ran.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    """Every relative link of a page names a file or folder of the repository."""
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if "://" not in target and not target.startswith("mailto:"):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_of_make_exist(page: Path) -> None:
+    """Every `make` command that a page shows is one of the Makefile's."""
+    verbs = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    shown = re.findall(r"(?:^|`|&& )make ([a-z]+)", page.read_text(), re.MULTILINE)
+    assert set(shown) <= verbs
+
+
+@pytest.mark.skipif(not (ROOT / "src/tasker/cli/__init__.py").exists(), reason="there is no command line yet")
+def test_commands_of_tasker_exist() -> None:
+    """Every `tasker` command that a page shows is known, with its options."""
+    wrong: list[str] = []
+    for path in sorted({tuple(_path(words)) for page in PAGES for words in commands(page)}):
+        asked = subprocess.run([*TASKER, *path, "--help"], capture_output=True, text=True, check=False)
+        if asked.returncode or not asked.stdout.strip():
+            wrong.append(f"tasker {' '.join(path)}: {asked.stderr.strip()[-200:]}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _path(words: list[str]) -> list[str]:
+    """The command without its arguments: `task get TASK --json` is `task get`."""
+    groups = {"task", "step", "template", "db", "dlq"}
+    return words[: 2 if words[0] in groups else 1]
