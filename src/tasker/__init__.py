@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from tasker.model.states import StepState as StepState
     from tasker.model.states import TaskState as TaskState
     from tasker.settings import Settings as Settings
+    from tasker.submission import SubmitCall as SubmitCall
+    from tasker.submission import SubmittedTask as SubmittedTask
+    from tasker.submission import TaskRequest as TaskRequest
+    from tasker.submission import submit_call as submit_call
 
 __version__ = "0.1.0"
 
@@ -48,6 +52,7 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, "tasker.model.errors"),
     **dict.fromkeys(("StepState", "TaskState"), "tasker.model.states"),
     "Settings": "tasker.settings",
+    **dict.fromkeys(("SubmitCall", "SubmittedTask", "TaskRequest", "submit_call"), "tasker.submission"),
 }
 __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll] - the names above, each at home elsewhere
 

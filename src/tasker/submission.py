@@ -6,23 +6,28 @@ commits.
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
 
 from tasker import sql
 from tasker.handlers.results import plain_json, to_plain
-from tasker.model.errors import InvalidInput, PayloadTooLarge, StepError
+from tasker.model.errors import InvalidInput, PayloadTooLarge, StepError, TaskerError
 from tasker.model.ids import uuid7
 from tasker.model.template import Template
 from tasker.settings import Settings
 from tasker.store.connection import Connection
 from tasker.store.definitions import find_definition
+from tasker.store.errors import translated
 from tasker.store.verbs import Verbs
 from tasker.templates import check_inputs, from_definition
 
@@ -110,19 +115,8 @@ class Submission:
         return [SubmittedTask(answer.task_id, answer.is_duplicate) for answer in answers]
 
     def encode(self, value: Mapping[str, Any]) -> str:
-        """A context, or a result given by hand, as JSON text. Raises InvalidInput, PayloadTooLarge."""
-        try:
-            text = orjson.dumps(value, default=to_plain)
-            if b"null" in text or b"\\u0000" in text:
-                plain_json(dict(value))
-        except (TypeError, StepError) as error:
-            raise InvalidInput(f"the context cannot be JSON: {error}") from error
-        if len(text) > self._settings.input_bytes_max:
-            raise PayloadTooLarge(
-                f"the context has {len(text)} bytes as JSON, the limit is {self._settings.input_bytes_max}: "
-                "keep the data elsewhere and submit a reference, or raise TASKER_INPUT_BYTES_MAX"
-            )
-        return text.decode()
+        """See encode_context."""
+        return encode_context(value, self._settings.input_bytes_max)
 
     async def _template(self, connection: Connection, namespace: str, name: str, version: str | None) -> Template:
         key = (namespace, name, version)
@@ -135,16 +129,33 @@ class Submission:
         return template
 
 
+def encode_context(value: Mapping[str, Any], bytes_max: int) -> str:
+    """A context, or a result given by hand, as JSON text. Raises InvalidInput, PayloadTooLarge."""
+    try:
+        text = orjson.dumps(value, default=to_plain)
+        if b"null" in text or b"\\u0000" in text:
+            plain_json(dict(value))
+    except (TypeError, StepError) as error:
+        raise InvalidInput(f"the context cannot be JSON: {error}") from error
+    if len(text) > bytes_max:
+        raise PayloadTooLarge(
+            f"the context has {len(text)} bytes as JSON, the limit is {bytes_max}: "
+            "keep the data elsewhere and submit a reference, or raise TASKER_INPUT_BYTES_MAX"
+        )
+    return text.decode()
+
+
 @dataclass(frozen=True, slots=True)
 class SubmitCall:
-    """A call of the verb `submit` to be made in a transaction of the user's own.
+    """A submit to be made in a transaction of the caller's own: the task exists exactly if that transaction commits.
 
-    With psycopg or Django: `cursor.execute(*call.dbapi())`. With SQLAlchemy: `call.named()` is the SQL for
-    `text()` and its parameters. With asyncpg: `connection.fetchrow(*call.numbered())`. The task exists exactly if that
-    transaction commits; its id is `call.task_uuid` unless the key had been used before (then it is in the row).
+    `execute(connection)` makes it with psycopg, Django and SQLAlchemy, `await execute_async(connection)` with asyncpg,
+    psycopg and SQLAlchemy. For other drivers, `dbapi()`, `numbered()` and `named()` are the SQL and its values; its row
+    is the task's id, and whether the task existed before.
     """
 
     task_uuid: UUID
+    """The task's id, unless its idempotency key was used before: then the answer names the task that has it."""
     namespace: str
     name: str
     version: str | None
@@ -152,8 +163,26 @@ class SubmitCall:
     options: str | None
     schema: str = sql.DEFAULT_SCHEMA
 
+    def execute(self, connection: Any) -> SubmittedTask:
+        """Creates the task in the transaction of this connection, cursor or SQLAlchemy session.
+
+        Raises TemplateNotFound, InvalidInput, PayloadTooLarge, IdentityConflict, KeyInFlight; the transaction cannot go
+        on after any of them.
+        """
+        if _is_async(connection):
+            raise TaskerError(f"{_kind(connection)} is asynchronous: use `await call.execute_async(connection)`")
+        with _translating():
+            return _submitted(self._row(connection))
+
+    async def execute_async(self, connection: Any) -> SubmittedTask:
+        """As execute, for an asynchronous connection, cursor or session."""
+        if not _is_async(connection):
+            raise TaskerError(f"{_kind(connection)} is not an asynchronous connection: {_ACCEPTED}")
+        with _translating():
+            return _submitted(await self._row_async(connection))
+
     def dbapi(self) -> tuple[str, list[Any]]:
-        """SQL with %s marks."""
+        """SQL with %s marks, and its values."""
         return self._sql(["%s"] * 6), list(self._values())
 
     def numbered(self) -> tuple[Any, ...]:
@@ -161,9 +190,37 @@ class SubmitCall:
         return (self._sql([f"${n}" for n in range(1, 7)]), *self._values())
 
     def named(self) -> tuple[str, dict[str, Any]]:
-        """SQL with :a marks, for SQLAlchemy's text()."""
+        """SQL with :a marks, for SQLAlchemy's text(), and its values."""
         names = ("namespace", "name", "version", "task_uuid", "context", "options")
         return self._sql([f":{name}" for name in names]), dict(zip(names, self._values(), strict=True))
+
+    def _row(self, connection: Any) -> Any:
+        if _is_from(connection, "sqlalchemy") and hasattr(connection, "execute"):
+            return connection.execute(*self._text()).one()
+        if hasattr(connection, "fetchone"):
+            connection.execute(*self.dbapi())
+            return connection.fetchone()
+        if not hasattr(connection, "cursor"):
+            raise TaskerError(f"{_kind(connection)} is no connection: {_ACCEPTED}")
+        with connection.cursor(**_plain_rows(connection)) as cursor:
+            cursor.execute(*self.dbapi())
+            return cursor.fetchone()
+
+    async def _row_async(self, connection: Any) -> Any:
+        if _is_from(connection, "sqlalchemy"):
+            return (await connection.execute(*self._text())).one()
+        if _is_from(connection, "asyncpg"):
+            return await connection.fetchrow(*self.numbered())
+        if hasattr(connection, "fetchone"):
+            await connection.execute(*self.dbapi())
+            return await connection.fetchone()
+        async with connection.cursor(**_plain_rows(connection)) as cursor:
+            await cursor.execute(*self.dbapi())
+            return await cursor.fetchone()
+
+    def _text(self) -> tuple[Any, dict[str, Any]]:
+        statement, values = self.named()
+        return import_module("sqlalchemy").text(statement), values
 
     def _values(self) -> tuple[Any, ...]:
         return self.namespace, self.name, self.version, str(self.task_uuid), self.context, self.options
@@ -184,16 +241,79 @@ def submit_call(
     namespace: str = "default",
     version: str | None = None,
     context: Mapping[str, Any] | None = None,
-    schema: str = sql.DEFAULT_SCHEMA,
+    schema: str | None = None,
     **options: Any,
 ) -> SubmitCall:
     """A submit to be made in the caller's own transaction; `options` are the fields of TaskRequest.
 
-    The worker holds the context against the template's schema before the task's first step. Raises InvalidInput.
+    `schema` is Tasker's in that database, TASKER_SCHEMA unless it is given. The worker holds the context against the
+    template's schema before the task's first step. Raises InvalidInput, PayloadTooLarge.
     """
+    settings = Settings()  # pyright: ignore[reportCallIssue] - every field has a default
     request = TaskRequest(context=context or {}, **options)
-    encode = Submission(Verbs(schema), Settings()).encode  # pyright: ignore[reportCallIssue] - every field has a default
-    text = encode(request.context)
     return SubmitCall(
-        request.task_uuid or uuid7(), namespace, name, version, text, request.options(is_checked=False), schema
+        request.task_uuid or uuid7(),
+        namespace,
+        name,
+        version,
+        encode_context(request.context, settings.input_bytes_max),
+        request.options(is_checked=False),
+        schema or settings.schema_name,
+    )
+
+
+_ACCEPTED = "give it the connection, cursor or session of the transaction, of psycopg, asyncpg, SQLAlchemy or Django"
+
+
+def _is_from(connection: Any, library: str) -> bool:
+    """Whether the type, or one that it inherits from, is of this library."""
+    return any(kind.__module__.partition(".")[0] == library for kind in type(connection).__mro__)
+
+
+def _is_async(connection: Any) -> bool:
+    return _is_from(connection, "asyncpg") or inspect.iscoroutinefunction(getattr(connection, "execute", None))
+
+
+def _kind(connection: Any) -> str:
+    return f"a {type(connection).__module__}.{type(connection).__qualname__}"
+
+
+def _plain_rows(connection: Any) -> dict[str, Any]:
+    """Makes a cursor of psycopg give tuples, whatever rows its connection makes."""
+    return {"row_factory": import_module("psycopg.rows").tuple_row} if _is_from(connection, "psycopg") else {}
+
+
+def _submitted(row: Any) -> SubmittedTask:
+    values: Sequence[Any] = tuple(cast("Mapping[str, Any]", row).values() if isinstance(row, Mapping) else row)
+    return SubmittedTask(UUID(str(values[0])), values[1])
+
+
+@contextmanager
+def _translating() -> Generator[None]:
+    """Raises Tasker's exceptions for those of any driver, also inside those of Django and SQLAlchemy."""
+    try:
+        yield
+    except TaskerError:
+        raise
+    except Exception as error:
+        said = _said_by_the_server(error)
+        better = said and translated(said)
+        if not isinstance(better, TaskerError):
+            raise
+        raise better from error
+
+
+def _said_by_the_server(error: BaseException) -> Any:
+    """What the server said, in the shape of asyncpg's errors; None where it was not the server."""
+    seen: Any = error
+    while seen is not None and seen.__cause__ is not None:
+        seen = seen.__cause__  # the driver's own error, under those of Django and SQLAlchemy
+    sqlstate, diagnosis = getattr(seen, "sqlstate", None), getattr(seen, "diag", None)
+    if sqlstate is None or diagnosis is None:
+        return None if sqlstate is None else seen
+    return SimpleNamespace(
+        args=(diagnosis.message_primary,),
+        sqlstate=sqlstate,
+        detail=diagnosis.message_detail,
+        hint=diagnosis.message_hint,
     )
