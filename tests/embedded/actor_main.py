@@ -44,6 +44,15 @@ def fork_and_exit_child() -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def fork_and_start_child(root: Path) -> int:
+    """Fork a child that starts for itself, and ends. Returns 0 if it was a user meanwhile."""
+    child = os.fork()
+    if child == 0:
+        embedded.start(root)
+        sys.exit(os.getpid() not in embedded.status(root).users)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def main() -> None:
     """Obey until the input ends."""
     root = Path(sys.argv[1])
@@ -70,6 +79,7 @@ def main() -> None:
         "stop": lambda: embedded.stop(root),
         "fork_idle_child": fork_idle_child,
         "fork_and_exit_child": fork_and_exit_child,
+        "fork_and_start_child": lambda: fork_and_start_child(root),
     }
     for line in sys.stdin:
         try:

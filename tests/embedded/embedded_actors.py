@@ -101,7 +101,9 @@ class Stage:
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(self.source)}
         if self.binaries is not None:
             env["TASKER_POSTGRES_BIN"] = self.binaries
-        switch: dict[str, Any] = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.is_other else {}
+        switch: dict[str, Any] = {}
+        if os.geteuid() == 0:  # root with a group of root's own, which a server must not inherit
+            switch = {"user": self.uid, "group": self.gid, "extra_groups": [0] if self.uid == 0 else []}
         process = subprocess.Popen(
             [*wrapper, self.interpreter, str(self.source / MAIN.name), str(project or self.project)],
             stdin=subprocess.PIPE,
@@ -168,6 +170,7 @@ def copy_source(target: Path) -> None:
     package = Path(__file__).parents[2] / "src" / "tasker"
     for part in ("embedded", "model"):
         shutil.copytree(package / part, target / "tasker" / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (target / "tasker" / "__init__.py").touch()  # the real one brings dependencies that an actor may not have
     shutil.copy(MAIN, target)
     for folder, _, files in os.walk(target):
         os.chmod(folder, 0o755)  # noqa: S103 (copies of sources)

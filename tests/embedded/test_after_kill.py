@@ -13,6 +13,7 @@ import pytest
 from embedded_actors import Actor, Stage, query, wait_for
 
 from tasker.embedded import locks
+from tasker.embedded.account import Account
 
 KEPT = "select number from kept"
 
@@ -45,6 +46,7 @@ def test_the_next_visitor_adopts_a_server_whose_users_were_all_killed(stage: Sta
     joined = visitor.ask("start")
     assert joined["pid"] == server["pid"]
     assert visitor.ask("status")["users"] == [visitor.pid]
+    assert len(list((stage.home() / "run" / "users").iterdir())) == 1
     visitor.leave()
     assert not stage.server_lives()
 
@@ -172,12 +174,15 @@ def test_a_stale_pid_file_that_names_a_living_process_is_no_hindrance(stage: Sta
     written = file.read_text().split("\n")
     os.kill(server["pid"], signal.SIGKILL)
     wait_for(lambda: not stage.server_lives(), "the server's processes to end")
-    file.write_text("\n".join([str(os.getpid()), *written[1:]]))
-    visitor = stage.actor()
-    again = visitor.ask("start")
-    assert again["pid"] != os.getpid()
-    assert query(again["dsn"], KEPT) == 42
-    visitor.leave()
+    account = Account(file.stat().st_uid, file.stat().st_gid, switch=os.geteuid() == 0)
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, **account.options()) as bystander:
+        file.write_text("\n".join([str(bystander.pid), *written[1:]]))
+        visitor = stage.actor()
+        again = visitor.ask("start")
+        assert again["pid"] != bystander.pid
+        assert bystander.poll() is None
+        assert query(again["dsn"], KEPT) == 42
+        visitor.leave()
     actor.leave()
 
 

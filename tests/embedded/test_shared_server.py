@@ -158,6 +158,8 @@ def test_the_home_folder_is_not_needed(stage_once: Stage, home: str) -> None:
     actor = stage_once.actor(HOME=str(path), XDG_RUNTIME_DIR=str(path))
     assert query(actor.ask("start")["dsn"], "select 1") == 1
     actor.leave()
+    if home != "missing":
+        path.chmod(0o755)
 
 
 def test_variables_meant_for_other_databases_change_nothing(stage_once: Stage) -> None:
@@ -178,12 +180,18 @@ def test_the_project_folder_says_where_the_data_are(stage_once: Stage) -> None:
     actor.leave()
 
 
-def test_a_users_socket_folder_made_by_somebody_else_is_not_trusted(user_stage: Stage) -> None:
-    """Where another account took the folder's name in /tmp, or left it open, the socket lies elsewhere."""
+@pytest.mark.parametrize("is_own", [False, True])
+def test_a_socket_folder_that_others_can_enter_is_not_trusted(user_stage: Stage, is_own: bool) -> None:
+    """Where the folder's name in /tmp is taken by another account, or by an open folder, the socket lies elsewhere."""
     data = user_stage.home() / "postgres"
     trap = Path("/tmp", f"tasker-{user_stage.uid}-{digest(data)}")  # noqa: S108 (the name that Tasker would take)
     trap.mkdir()
     trap.chmod(0o777)
+    if is_own:
+        os.chown(trap, user_stage.uid, user_stage.gid)
+    elif not user_stage.is_other:
+        trap.rmdir()
+        pytest.skip("needs root")
     try:
         actor = user_stage.actor()
         server = actor.ask("start")
@@ -230,10 +238,11 @@ def test_a_server_that_lost_its_socket_is_replaced(stage_once: Stage) -> None:
 
 
 def test_a_child_that_was_forked_is_no_user(stage_once: Stage) -> None:
-    """A forked child neither stops the parent's server when it ends nor keeps it alive when the parent is killed."""
+    """A forked child is one only after its own start: neither its end nor its life touches the parent's use."""
     parent = stage_once.actor()
     server = parent.ask("start")
     assert parent.ask("fork_and_exit_child") == 0
+    assert parent.ask("fork_and_start_child") == 0
     assert query(server["dsn"], "select 1") == 1
 
     child = parent.ask("fork_idle_child")

@@ -73,6 +73,10 @@ class Place:
         for folder in (self.run, self.users):
             make_own(folder, 0o700)
 
+    def is_socket_folder(self, folder: Path) -> bool:
+        """True if the folder is one of those that `socket_folders` makes."""
+        return folder == self.sockets or (self.sockets is None and folder.name.startswith(self._socket_name()))
+
     def socket_folders(self) -> Iterator[Path]:
         """Private folders for the socket, made as they are asked for: the account's own, closed to everybody else.
 
@@ -83,7 +87,7 @@ class Place:
             _make_for(self.sockets, self.account)
             yield self.sockets
             return
-        name = f"tasker-{os.geteuid()}-{digest(self.data)}"
+        name = self._socket_name()
         for base in _temporary_folders():
             if _fits(base / name) and _make_private(base / name):
                 yield base / name
@@ -91,6 +95,9 @@ class Place:
             if _fits(base / f"{name}-12345678"):
                 with contextlib.suppress(OSError):  # a folder that is full or read-only: there may be another
                     yield Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base))
+
+    def _socket_name(self) -> str:
+        return f"tasker-{os.geteuid()}-{digest(self.data)}"
 
 
 def project_root(start: Path | None = None) -> Path:

@@ -157,6 +157,7 @@ def launch(
     if shell is not None:
         shell.kill()
         shell.wait()
+    _remove_sockets(folder)
     raise EmbeddedPostgresError(
         f"PostgreSQL {binaries.version} did not start on {place.data}. Its log, {place.log}, ends:\n"
         f"{_log_tail(place, log_start)}"
@@ -167,7 +168,7 @@ def halt(place: Place) -> bool:
     """Stop the server, gently first, and wait until its last process is gone. False if there was none."""
     if not is_alive(place):
         return False
-    listened = _read_pid_file(place)
+    folder = _listening_folder(place)
     for number, patience_s in ((signal.SIGINT, _FAST_STOP_S), (signal.SIGQUIT, _KILL_S)):
         pid = _living_pid(place)
         if pid is None:
@@ -177,9 +178,7 @@ def halt(place: Place) -> bool:
         if _wait_until_gone(place, patience_s):
             break
     kill(place)
-    if listened is not None and listened.socket_folder:
-        with contextlib.suppress(OSError):  # a folder that is not empty is not ours alone: it stays
-            os.rmdir(listened.socket_folder)
+    _remove_sockets(folder)
     return True
 
 
@@ -195,6 +194,22 @@ def kill(place: Place) -> None:
             f"A server uses {place.data} and cannot be ended from here: it runs in another container or on another "
             "machine that shares the folder. Stop it there, or set TASKER_DATABASE_URL."
         )
+
+
+def _listening_folder(place: Place) -> Path | None:
+    """The folder that we made for the socket of the server that runs or crashed; None after a clean end."""
+    found = _read_pid_file(place)
+    folder = Path(found.socket_folder) if found is not None and found.socket_folder else None
+    return folder if folder is not None and place.is_socket_folder(folder) else None
+
+
+def _remove_sockets(folder: Path | None) -> None:
+    """Leave nothing in /tmp. Call it when the server is gone; a folder that holds anything else stays."""
+    if folder is not None:
+        for file in folder.glob(".s.PGSQL.*"):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _read_pid_file(place: Place) -> _PidFile | None:
@@ -342,6 +357,7 @@ def _log_tail(place: Place, start: int) -> str:
 
 
 def remove_data(place: Place) -> None:
-    """Delete the data and the locks of a server that is down."""
+    """Delete the data, the locks and the socket's folder of a server that is down."""
+    _remove_sockets(_listening_folder(place))
     for folder in (place.data, place.run):
         shutil.rmtree(folder, ignore_errors=True)
