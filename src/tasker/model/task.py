@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
+from tasker.model.errors import StepNotFound
 from tasker.model.states import StepState, TaskState
 
 
@@ -135,11 +137,13 @@ class TaskView:
         return self.task.finished_at
 
     def step(self, name: str) -> StepView:
-        """The step of that name; KeyError where there is none."""
+        """The step of that name. Raises StepNotFound, which names the nearest one."""
         for step in self.steps:
             if step.name == name:
                 return step
-        raise KeyError(name)
+        near = get_close_matches(name, [step.name for step in self.steps], n=1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        raise StepNotFound(f'task {self.task_uuid} has no step "{name}"{hint}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from tasker import sql
 from tasker.model.errors import InvalidInput, TaskNotFound
 from tasker.model.fleet import SessionInfo, Stats, TemplateDefinition, TemplateInfo
@@ -31,6 +33,12 @@ from tasker.store import reads_rows as rows
 from tasker.store.connection import Connection
 from tasker.store.errors import translating
 
+DRIVER_ERRORS: tuple[type[Exception], ...] = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What the driver raises of its own: the database refused, or the connection was cut."""
 PAGE_MAX = 500
 COUNT_MAX = 10_000
 

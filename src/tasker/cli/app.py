@@ -1,0 +1,68 @@
+"""Reading arguments and running the command that they name. Every error ends here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import App, CycloptsError
+
+from tasker.cli import exits
+from tasker.cli.commands import COMMANDS, GROUPS, Command
+from tasker.model.errors import SettingsError
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs one command; the exit code. Errors are told on stderr, with their traceback where TASKER_DEBUG is 1."""
+    try:
+        answer = build()(words, exit_on_error=False, print_error=False, result_action="return_value")
+        return answer if isinstance(answer, int) else exits.OK
+    except CycloptsError as error:
+        return _failed(SettingsError(f"{_one_line(error)} (`{_help_of(words)}` says what there is)"), words)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is left to print has nowhere to go
+        return exits.OK
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("TASKER_DEBUG") == "1":
+            raise
+        return _failed(error, words)
+
+
+def build() -> App:
+    """The commands; the modules that run them are imported when they do."""
+    app = App(name="tasker", help_format="plaintext", version=_version, version_flags=["--version"])
+    groups = {name: App(name=name, help=summary) for name, summary in GROUPS.items()}
+    for group in groups.values():
+        app.command(group)
+    for command in COMMANDS:
+        group, _, name = command.words.rpartition(" ")
+        _register(groups[group] if group else app, name, command)
+    return app
+
+
+def _register(app: App, name: str, command: Command) -> None:
+    app.command(command.target, name=name, help=command.summary, help_epilogue=f"Example:\n  {command.example}")
+
+
+def _version() -> str:
+    from tasker import __version__
+
+    return f"tasker {__version__}"
+
+
+def _failed(error: BaseException, words: Sequence[str]) -> int:
+    exits.say(error, as_json="--json" in words)
+    return exits.exit_code(error)
+
+
+def _one_line(error: CycloptsError) -> str:
+    text: Any = str(error)
+    return " ".join(text.split()).rstrip(".")
+
+
+def _help_of(words: Sequence[str]) -> str:
+    known = [command.words for command in COMMANDS if [*words[: len(command.words.split())]] == command.words.split()]
+    group = [word for word in words[:1] if word in GROUPS]
+    return " ".join(["tasker", *(known or group)[:1], "--help"])

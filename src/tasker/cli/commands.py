@@ -1,0 +1,197 @@
+"""Every command: where it is, what it does in a line, and an example. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command. `target` is imported when the command runs."""
+
+    words: str
+    target: str
+    summary: str
+    example: str
+
+
+GROUPS = {
+    "task": "Submit tasks, look at them, act on them.",
+    "step": "Repair the steps of a task by hand.",
+    "template": "Check, publish and draw templates.",
+    "db": "Look after the database.",
+}
+
+COMMANDS = (
+    Command(
+        "demo",
+        "tasker.cli.running:demo",
+        "Watch a checkout fail, recover and complete, on a real PostgreSQL.",
+        "tasker demo",
+    ),
+    Command(
+        "worker",
+        "tasker.cli.running:worker",
+        "Run steps until SIGTERM, which lets running steps finish; a second signal stops at once.",
+        "tasker worker --templates config/tasks --handlers shop.handlers --processes 2",
+    ),
+    Command(
+        "bench",
+        "tasker.cli.running:bench",
+        "Measure Tasker on this machine, beside a bare engine.",
+        "tasker bench --shape diamond --json",
+    ),
+    Command(
+        "task submit",
+        "tasker.cli.submit:submit",
+        "Create a task.",
+        """tasker task submit ecommerce/process_order --context @order.json --key order-17 --wait""",
+    ),
+    Command(
+        "task list",
+        "tasker.cli.task:list_tasks",
+        "List tasks, newest first.",
+        "tasker task list --state error --namespace ecommerce --since 2h",
+    ),
+    Command(
+        "task get",
+        "tasker.cli.task:get",
+        "Show a task: its state, steps, results and errors.",
+        "tasker task get 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
+        "task steps",
+        "tasker.cli.task:steps",
+        "Show the steps of a task, and what each waits for.",
+        "tasker task steps 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
+        "task history",
+        "tasker.cli.task:history",
+        "Show every move of a task and its steps, in order.",
+        "tasker task history 0198c0de-0000-7000-8000-000000000001 --step charge_card",
+    ),
+    Command(
+        "task summary",
+        "tasker.cli.task:summary",
+        "Show where a task's time went, and the way that decided how long it took.",
+        "tasker task summary 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
+        "task wait",
+        "tasker.cli.waiting:wait",
+        "Wait until a task has ended; the exit code says how.",
+        "tasker task wait 0198c0de-0000-7000-8000-000000000001 --timeout 60",
+    ),
+    Command(
+        "task watch",
+        "tasker.cli.waiting:watch",
+        "Show the steps of a task live until it has ended.",
+        "tasker task watch 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
+        "task cancel",
+        "tasker.cli.acting:cancel",
+        "End a task: what has not run will not, what runs is told to stop.",
+        "tasker task cancel 0198c0de-0000-7000-8000-000000000001 --reason 'ordered twice'",
+    ),
+    Command(
+        "task pause",
+        "tasker.cli.acting:pause",
+        "Hand out no further steps of a task until it is resumed.",
+        "tasker task pause 0198c0de-0000-7000-8000-000000000001 --reason 'stock-taking'",
+    ),
+    Command(
+        "task resume",
+        "tasker.cli.acting:resume",
+        "Let a paused task go on.",
+        "tasker task resume 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
+        "step retry",
+        "tasker.cli.acting:retry",
+        "Run a failed step again, with all its tries.",
+        "tasker step retry 0198c0de-0000-7000-8000-000000000001 charge_card --reason 'gateway is back'",
+    ),
+    Command(
+        "step resolve",
+        "tasker.cli.acting:resolve",
+        "Count a step as done by hand, without a result: what depends on it goes on.",
+        "tasker step resolve 0198c0de-0000-7000-8000-000000000001 send_mail --reason 'customer was called'",
+    ),
+    Command(
+        "step complete",
+        "tasker.cli.acting:complete",
+        "Give a step its result by hand: what depends on it goes on with that.",
+        """tasker step complete 0198c0de-0000-7000-8000-000000000001 charge_card --result '{"payment_id": "p1"}'""",
+    ),
+    Command(
+        "template validate",
+        "tasker.cli.template:validate",
+        "Check template files, and with --handlers that every handler exists.",
+        "tasker template validate config/tasks --handlers shop.handlers",
+    ),
+    Command(
+        "template publish",
+        "tasker.cli.template:publish",
+        "Store template files in the database: all, or none if one is refused.",
+        "tasker template publish config/tasks",
+    ),
+    Command(
+        "template list",
+        "tasker.cli.template:list_templates",
+        "List published templates.",
+        "tasker template list --namespace ecommerce --all",
+    ),
+    Command(
+        "template show",
+        "tasker.cli.template:show",
+        "Print a published template as YAML.",
+        "tasker template show ecommerce/process_order@1.0.0",
+    ),
+    Command(
+        "template graph",
+        "tasker.cli.template:graph",
+        "Draw the graph of a template, published or in a file.",
+        "tasker template graph ecommerce/process_order --mermaid",
+    ),
+    Command(
+        "db migrate",
+        "tasker.cli.db:migrate",
+        "Bring the database's schema to this version.",
+        "tasker db migrate --print-sql",
+    ),
+    Command(
+        "db status",
+        "tasker.cli.db:status",
+        "Show which database is used, its schema, and what lies in it. Starts nothing.",
+        "tasker db status --json",
+    ),
+    Command(
+        "db doctor",
+        "tasker.cli.db:doctor",
+        "Check the server, and that the engine's tables agree with each other.",
+        "tasker db doctor --repair",
+    ),
+    Command(
+        "db stop",
+        "tasker.cli.db:stop",
+        "Stop the embedded PostgreSQL of this project, whoever uses it.",
+        "tasker db stop",
+    ),
+)
+
+_ABOUT = "Multi-step business processes as reliable as database transactions."
+_END = """\
+Without TASKER_DATABASE_URL or --database-url, commands use a PostgreSQL that Tasker runs for this project.
+`tasker COMMAND --help` says more, with an example; --json prints one JSON document."""
+
+
+def overview() -> str:
+    """What `tasker --help` prints."""
+    width = max(len(command.words) for command in COMMANDS) + 2
+    lines = ["Usage: tasker COMMAND", "", _ABOUT]
+    for group in ("", *GROUPS):
+        commands = [c for c in COMMANDS if (c.words.split()[0] if " " in c.words else "") == group]
+        lines += ["", *(f"  {command.words:{width}}{command.summary}" for command in commands)]
+    return "\n".join([*lines, "", "  --version".ljust(width + 2) + "Print the version.", "", _END])

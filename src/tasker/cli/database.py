@@ -1,0 +1,96 @@
+"""The database of a command: the one it is given, or the project's embedded one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from tasker.cli.common import Common
+from tasker.cli.show import working
+from tasker.model.errors import SettingsError
+
+if TYPE_CHECKING:
+    from tasker.embedded import Embedded
+    from tasker.settings import Settings
+    from tasker.store.connection import Connection
+    from tasker.store.reads import Reads
+    from tasker.store.verbs import Verbs
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A connection with what speaks through it."""
+
+    connection: Connection
+    verbs: Verbs
+    reads: Reads
+    settings: Settings
+    dsn: str
+
+
+def read_settings() -> Settings:
+    """The settings of the environment. Raises SettingsError with each variable that is wrong."""
+    from pydantic import ValidationError
+
+    from tasker.settings import Settings
+
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue] - every field has a default
+    except ValidationError as error:
+        wrong = [
+            f"TASKER_{'_'.join(map(str, e['loc'])).upper().removeprefix('TASKER_')}: {e['msg']}" for e in error.errors()
+        ]
+        raise SettingsError("; ".join(wrong)) from error
+
+
+def given_url(common: Common, settings: Settings) -> str | None:
+    """The DSN that the user names; None for the embedded server."""
+    return common.database_url or settings.database_url
+
+
+@asynccontextmanager
+async def opened(common: Common, *, migrates: bool = True) -> AsyncGenerator[Database]:
+    """The database, connected. The embedded server is started or joined, and left at the end.
+
+    With `migrates` the embedded one's schema is brought up to date; another server's is its owner's to change.
+    """
+    from tasker import embedded
+    from tasker.store.connection import connect
+    from tasker.store.migrate import migrate
+    from tasker.store.reads import Reads
+    from tasker.store.verbs import Verbs
+
+    settings = read_settings()
+    dsn = given_url(common, settings)
+    server: Embedded | None = None
+    if dsn is None:
+        with working("starting PostgreSQL"):
+            server = await asyncio.to_thread(embedded.start)
+        dsn = server.dsn
+    try:
+        connection = await connect(dsn, pinned=False)
+        try:
+            if server is not None and migrates:
+                await migrate(connection, settings.schema_name)
+            schema = settings.schema_name
+            yield Database(connection, Verbs(schema), Reads(schema), settings, dsn)
+        finally:
+            await connection.close()
+    finally:
+        if server is not None:
+            await asyncio.to_thread(server.release)
+
+
+def with_database(common: Common, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Runs `work` on the database; what it answers."""
+
+    async def run() -> T:
+        async with opened(common) as database:
+            return await work(database)
+
+    return asyncio.run(run())
