@@ -24,6 +24,10 @@ IDLE_PAUSE_S = 0.002
 _STEP_TIMEOUT_S = 30
 _SUBMIT = "select tasker_bare.submit($1::uuid[], $2::jsonb[])"
 _TURN = "select * from tasker_bare.turn($1, $2::uuid[], $3::int[], $4::int[], $5::jsonb[], $6)"
+_PLANS = """
+set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
+set join_collapse_limit = 1; set from_collapse_limit = 1; set plan_cache_mode = auto
+"""
 _PLAN = "insert into tasker_bare.plans (number, name, parent_count, children, ancestors) values ($1, $2, $3, $4, $5)"
 
 
@@ -118,8 +122,8 @@ async def work(dsn: str, shape: Shape, number: int, is_over: Callable[[], bool],
 
 async def _connect(dsn: str) -> Connection:
     """A connection with one plan per verb: joins as written, by index."""
-    connection = await connect(dsn)
-    await connection.execute("set enable_indexscan = on; set enable_indexonlyscan = on; reset plan_cache_mode")
+    connection = await connect(dsn, pinned=False)
+    await connection.execute(_PLANS)
     return connection
 
 

@@ -11,9 +11,9 @@ from tasker.bench.shapes import SHAPES, Shape
 from tasker.store.connection import connect
 
 _SLICES = 4
-_WARM_UP_S = 0.8
+_WARM_UP_S = 0.5
 _WARM_UP_SHARE = 0.8
-_MARGIN = 1.1
+_MARGIN = 1.03
 _GUESS_STEPS_PER_S = 10_000
 _TASKS_MIN = 20
 _BATCH = saturated.SUBMIT_BATCH
