@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from embedded_actors import Stage, copy_source, interpreter_for, unprivileged_uid
 
+from tasker.embedded import locks
 from tasker.embedded.account import Account
 from tasker.embedded.binaries import Binaries, find_binaries, usable_by
 from tasker.embedded.place import SYSTEM_HOME
@@ -72,6 +74,8 @@ def desk(public_folder: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir=public_folder))
     folder.chmod(0o755)
     yield folder
+    for lock in folder.glob("*/**/run/server.lock"):
+        _end_holders(lock)
     _remove_homes_below(folder)
     shutil.rmtree(folder)
 
@@ -144,8 +148,16 @@ def _stop_server(stage: Stage) -> None:
         stage.close()
 
 
+def _end_holders(lock: Path) -> None:
+    """A test that failed may leave the server of a folder of its own."""
+    if locks.is_locked(lock):
+        for pid in locks.holders(lock):
+            os.kill(pid, signal.SIGKILL)
+
+
 def _remove_homes_below(folder: Path) -> None:
     """Remove what root's servers kept for projects below the folder."""
     for note in SYSTEM_HOME.glob("*/origin"):
         if folder in Path(note.read_text().strip()).parents:
+            _end_holders(note.parent / "run" / "server.lock")
             shutil.rmtree(note.parent)
