@@ -5,11 +5,13 @@
 -- backoff, backoff_base_s, backoff_max_s, jitter, timeout_s.
 create or replace function tasker_engine.publish(
   _namespace text, _name text, _version text, _digest text, _definition jsonb, _identity_strategy text, _steps jsonb,
-  _force boolean default false, out template_id int, out is_new boolean) language plpgsql as $$
+  _force boolean default false, out template_id int, out is_new boolean) language plpgsql set enable_hashjoin = on as $$
 #variable_conflict use_column
 declare
   latest tasker_engine.templates;
   home int;
+  channel_of int[];
+  parents_of int[];
 begin
   perform tasker_engine.require_read_committed();
   perform pg_advisory_xact_lock(hashtextextended('tasker template ' || _namespace || '/' || _name, 0));
@@ -33,19 +35,18 @@ begin
       and coalesce(jsonb_typeof(_definition -> 'input_schema'), 'null') <> 'null')
   returning templates.template_id into template_id;
   perform tasker_engine.open_channels(home, _steps);
+  -- Numbers run from 1 without a gap, so that a child's place in these arrays is its number.
+  select array_agg(c.channel_id order by s.number), array_agg(cardinality(s.parents) order by s.number)
+  into channel_of, parents_of
+  from jsonb_to_recordset(_steps) as s(number int, queue text, handler text, parents int[])
+  join tasker_engine.channels c on c.namespace_id = home and c.queue = s.queue and c.handler = s.handler;
   insert into tasker_engine.template_steps
-  with planned as materialized (
-    select s.*, c.channel_id
-    from jsonb_to_recordset(_steps) as s(number int, name text, queue text, handler text, parents int[], children int[],
-      is_retryable boolean, max_attempts int, backoff text, backoff_base_s float8, backoff_max_s float8, jitter float8, timeout_s float8)
-    join tasker_engine.channels c on c.namespace_id = home and c.queue = s.queue and c.handler = s.handler),
-  kin as (
-    select s.number, array_agg(k.channel_id order by place) as channels, array_agg(cardinality(k.parents) order by place) as parents
-    from planned s cross join lateral unnest(s.children) with ordinality as c(number, place) join planned k on k.number = c.number
-    group by s.number)
-  select template_id, s.number, s.name, s.channel_id, s.parents, s.children, coalesce(k.channels, '{}'), coalesce(k.parents, '{}'),
+  select template_id, s.number, s.name, channel_of[s.number], s.parents, s.children,
+    array(select channel_of[c.number] from unnest(s.children) with ordinality as c(number, place) order by c.place),
+    array(select parents_of[c.number] from unnest(s.children) with ordinality as c(number, place) order by c.place),
     s.is_retryable, s.max_attempts, s.backoff, s.backoff_base_s, s.backoff_max_s, s.jitter, s.timeout_s
-  from planned s left join kin k on k.number = s.number;
+  from jsonb_to_recordset(_steps) as s(number int, name text, parents int[], children int[],
+    is_retryable boolean, max_attempts int, backoff text, backoff_base_s float8, backoff_max_s float8, jitter float8, timeout_s float8);
   is_new := true;
 end $$;
 
@@ -58,10 +59,11 @@ begin
   on conflict do nothing;
   insert into tasker_engine.lanes (lane, channel_id, kind, class)
   select distinct tasker_engine.lane(c.channel_id, k.kind, p.class), c.channel_id, k.kind, p.class
-  from jsonb_to_recordset(_steps) as s(queue text, handler text, parents int[])
+  from (select distinct s.queue, s.handler, s.parents = '{}' as is_first
+        from jsonb_to_recordset(_steps) as s(queue text, handler text, parents int[])) s
   join tasker_engine.channels c on c.namespace_id = _namespace_id and c.queue = s.queue and c.handler = s.handler
   cross join generate_series(0, 2) as k(kind)
   cross join generate_series(0, 4) as p(class)
-  where k.kind > 0 or s.parents = '{}'
+  where k.kind > 0 or s.is_first
   on conflict do nothing;
 end $$;
