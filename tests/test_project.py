@@ -21,9 +21,7 @@ LOCKS = ("run", "test", "dev")
 
 def committed_files() -> list[Path]:
     """The files that git would carry to a stranger; all files where this is no git checkout."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode == 0:
         return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
     return [file for file in ROOT.rglob("*") if file.is_file() and not {".venv", ".tasker"} & set(file.parts)]

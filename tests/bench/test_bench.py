@@ -22,7 +22,7 @@ def test_the_shapes_are_those_of_the_manual() -> None:
 
 
 @pytest.mark.parametrize("engine", list(ENGINES))
-@pytest.mark.parametrize("shape", list(SHAPES))
+@pytest.mark.parametrize("shape", ["diamond", "fan", "single"])
 async def test_a_task_alone_runs_each_of_its_steps_once(engine: str, shape: str, empty_database: str) -> None:
     """When an engine says that a task is complete, each step has run once, in an order that the graph allows."""
     await ENGINES[engine].create(empty_database, SHAPES[shape])
