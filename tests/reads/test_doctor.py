@@ -87,7 +87,7 @@ async def finish(engine: Engine, task: Any, session: Session) -> None:
 async def test_wrong_counters_are_mended(engine: Engine, reader: Any, column: str) -> None:
     """A counter that is not what the steps say is found and put right, and the task ends as it should."""
     task, session = await held(engine)
-    await engine.value(f"update tasker_engine.tasks set {column} = {column} + 1 returning 1")  # noqa: S608 - our own words
+    await engine.value(f"update tasker_engine.tasks set {column} = {column} + 1 returning 1")
     assert await broken(reader) == {"counters and states of tasks"}
     await repair(reader, "counters and states of tasks")
     await finish(engine, task, session)
@@ -208,14 +208,22 @@ async def test_looking_changes_nothing(engine: Engine, reader: Any) -> None:
     assert await engine.rows("select xmin::text, * from tasker_engine.tasks") == before
 
 
-async def test_work_without_a_worker_is_told(engine: Engine, reader: Any) -> None:
-    """Ready steps that no living worker serves are named, with their handler and queue."""
+async def test_work_that_no_worker_has_a_handler_for_is_told(engine: Engine, reader: Any) -> None:
+    """Ready steps that no living worker serves are named, with their handler and queue; without workers they wait."""
     await engine.publish("a")
     await engine.submit()
+    name = "ready steps have a worker"
     found = {finding.name: finding for finding in await examine(reader)}
-    assert found["ready steps have a worker"].detail == '1 steps for handler "a" in queue "tests"'
+    assert (found[name].is_ok, found[name].detail) == (True, "1 ready, and no worker runs")
+    await engine.session(["other"])
+    found = {finding.name: finding for finding in await examine(reader)}
+    assert (found[name].is_ok, found[name].detail) == (
+        False,
+        '1 ready for handler "a" in queue "tests", which no worker has',
+    )
     await engine.session()
-    assert {f.name: f.is_ok for f in await examine(reader)}["ready steps have a worker"]
+    found = {finding.name: finding for finding in await examine(reader)}
+    assert (found[name].is_ok, found[name].detail) == (True, "every channel with work is served")
 
 
 async def test_the_server_is_examined(empty_database: str) -> None:

@@ -11,7 +11,6 @@ from cyclopts import App, CycloptsError
 
 from tasker.cli import exits
 from tasker.cli.commands import COMMANDS, GROUPS, Command
-from tasker.model.errors import SettingsError
 
 
 def run(words: Sequence[str]) -> int:
@@ -20,7 +19,7 @@ def run(words: Sequence[str]) -> int:
         answer = build()(words, exit_on_error=False, print_error=False, result_action="return_value")
         return answer if isinstance(answer, int) else exits.OK
     except CycloptsError as error:
-        return _failed(SettingsError(f"{_one_line(error)} (`{_help_of(words)}` says what there is)"), words)
+        return _failed(exits.UsageError(f"{_one_line(error)} (`{_help_of(words)}` says what there is)"), words)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is left to print has nowhere to go
         return exits.OK

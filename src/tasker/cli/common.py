@@ -13,7 +13,8 @@ from uuid import UUID
 import orjson
 from cyclopts import Parameter
 
-from tasker.model.errors import InvalidInput, SettingsError
+from tasker.cli.exits import UsageError
+from tasker.model.errors import InvalidInput
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -68,7 +69,7 @@ def _text_of(text: str) -> str:
 
 
 def moment(text: str | None, option: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> datetime | None:
-    """A time: ISO 8601, local where it names no zone, or an age such as 90s, 15m, 2h, 7d. Raises SettingsError."""
+    """A time: ISO 8601, local where it names no zone, or an age such as 90s, 15m, 2h, 7d. Raises UsageError."""
     if text is None:
         return None
     if text[-1:] in _UNITS_S and text[:-1].replace(".", "", 1).isdigit():
@@ -76,15 +77,15 @@ def moment(text: str | None, option: str, now: Callable[[], datetime] = lambda: 
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError as error:
-        raise SettingsError(
+        raise UsageError(
             f'{option}: "{text}" is neither a time such as 2030-01-31T09:00+01:00 nor an age such as 90s, 15m, 2h, 7d'
         ) from error
 
 
 def template_name(reference: str) -> tuple[str, str, str | None]:
-    """Namespace, name and version (None: the newest) of `namespace/name@version`. Raises SettingsError."""
+    """Namespace, name and version (None: the newest) of `namespace/name@version`. Raises UsageError."""
     name, _, version = reference.partition("@")
     namespace, slash, short = name.rpartition("/")
     if not short or (slash and not namespace) or reference.endswith("@"):
-        raise SettingsError(f'"{reference}" names no template: write namespace/name or namespace/name@version')
+        raise UsageError(f'"{reference}" names no template: write namespace/name or namespace/name@version')
     return namespace or "default", short, version or None

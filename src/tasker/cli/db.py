@@ -11,7 +11,7 @@ from tasker.cli import exits
 from tasker.cli.common import Common, Output, flag
 from tasker.cli.database import Database, given_url, opened, read_settings, with_database
 from tasker.cli.show import bar, print_json, print_line, print_table, working
-from tasker.model.errors import SchemaOutdated, SettingsError
+from tasker.model.errors import SchemaOutdated
 from tasker.model.fleet import Finding
 from tasker.settings import Settings
 from tasker.store import migrate as migrations
@@ -147,7 +147,7 @@ def doctor(
 def stop(*, output: Output = Output()) -> int:  # noqa: B008
     """Stops the embedded server."""
     if read_settings().database_url is not None:
-        raise SettingsError(
+        raise exits.UsageError(
             "TASKER_DATABASE_URL is set: its server is not Tasker's to stop; unset it to stop the embedded one"
         )
     with working("stopping PostgreSQL"):

@@ -16,8 +16,16 @@ CONFLICT = 4
 DATABASE = 5
 INVALID = 6
 TIMEOUT = 7
+STARTUP_CODES = range(USAGE, TIMEOUT + 1)
+"""Of a worker process that could not begin: starting it again would not help."""
 FAULT = 70
 INTERRUPTED = 130
+
+
+class UsageError(errors.SettingsError):
+    """A command is called with words that it does not know."""
+
+    code = "usage"
 
 
 @cache
@@ -84,4 +92,4 @@ def _message(error: BaseException, code: int) -> str:
 def _word(error: BaseException) -> str:
     if isinstance(error, errors.TaskerError):
         return error.code
-    return {USAGE: "usage", DATABASE: "database_error", INTERRUPTED: "interrupted"}.get(exit_code(error), "fault")
+    return {DATABASE: "database_error", INTERRUPTED: "interrupted"}.get(exit_code(error), "fault")

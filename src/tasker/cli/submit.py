@@ -13,7 +13,7 @@ from tasker.cli.common import Common, Seconds, flag, json_value, many, moment, t
 from tasker.cli.database import Database, with_database
 from tasker.cli.show import print_json, print_line
 from tasker.cli.waiting import ended, show_end
-from tasker.model.errors import InvalidInput, SettingsError
+from tasker.model.errors import InvalidInput
 
 
 def submit(
@@ -72,12 +72,12 @@ def submit(
 
 def _check(priority: int, start_at: str | None, delay: float | None, timeout: float | None) -> None:
     if not -2 <= priority <= 2:
-        raise SettingsError(f"--priority is from -2 to 2, not {priority}")
+        raise exits.UsageError(f"--priority is from -2 to 2, not {priority}")
     if start_at is not None and delay is not None:
-        raise SettingsError("give --start-at or --delay, not both")
+        raise exits.UsageError("give --start-at or --delay, not both")
     for option, value in (("--delay", delay), ("--timeout", timeout)):
         if value is not None and value < 0:
-            raise SettingsError(f"{option} is a number of seconds from 0, not {value:g}")
+            raise exits.UsageError(f"{option} is a number of seconds from 0, not {value:g}")
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -29,11 +29,14 @@ def print_task(view: TaskView) -> None:
         if value:
             print_line(f"  {name:12}{value}")
     console().print(steps_table(view))
-    for title, shown in (("Results", view.results), ("Errors", view.errors)):
-        if shown:
-            print_line(title)
-        for name, value in shown.items():
-            print_line(f"  {name}: {_short(value)}", style="red" if title == "Errors" else None)
+    if view.results:
+        print_line("Results")
+    for name, result in view.results.items():
+        print_line(f"  {name}: {_short(result)}")
+    if view.errors:
+        print_line("Errors")
+    for name, error in view.errors.items():
+        print_line(f"  {name}: {error_line(error)}", style="red")
 
 
 def _facts(view: TaskView) -> list[tuple[str, str | None]]:
@@ -68,7 +71,7 @@ def steps_table(view: TaskView) -> Any:
 
 
 def _took(step: StepView) -> str | None:
-    if step.started_at is None or step.finished_at is None:
+    if step.started_at is None or step.finished_at is None or step.state is StepState.CANCELLED:
         return None
     return duration((step.finished_at - step.started_at).total_seconds())
 

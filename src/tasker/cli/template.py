@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -14,7 +14,7 @@ from tasker.cli.common import Common, Output, flag, many, template_name
 from tasker.cli.database import Database, read_settings, with_database
 from tasker.cli.show import bar, print_json, print_line, print_table, time
 from tasker.model.template import Template
-from tasker.templates import Loaded, from_definition, load_file, load_paths
+from tasker.templates import Loaded, from_definition, load_file, load_paths, to_definition
 from tasker.templates import graph as graphs
 
 Paths = Annotated[list[str], Parameter(help="Files, folders or globs.")]
@@ -150,7 +150,7 @@ def show(template: Reference, /, *, common: Common = Common()) -> int:  # noqa: 
         if common.json:
             print_json(found)
         else:
-            _print_yaml(dict(found.definition))
+            _print_yaml(to_definition(from_definition(dict(found.definition))))
         return exits.OK
 
     return with_database(common, work)
@@ -164,7 +164,15 @@ def _print_yaml(definition: dict[str, Any]) -> None:
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 120
     dump: Any = yaml.dump  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    dump(definition, sys.stdout)
+    dump(_without_nulls(definition), sys.stdout)
+
+
+def _without_nulls(value: Any) -> Any:
+    """The same, without keys that say nothing."""
+    if isinstance(value, dict):
+        known = cast("dict[str, Any]", value)
+        return {key: _without_nulls(inner) for key, inner in known.items() if inner is not None and inner != {}}
+    return [_without_nulls(inner) for inner in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def graph(

@@ -15,6 +15,7 @@ from tasker.store import migrate
 from tasker.store.connection import Connection
 from tasker.store.errors import translating
 
+OLDEST_SERVER = 15
 LISTEN_WAIT_S = 2.0
 CLOCK_SKEW_MAX_S = 60.0
 CONNECTIONS_LEFT_MIN = 5
@@ -60,9 +61,9 @@ async def examine(
 
 
 async def _check_server(connection: Connection) -> list[Finding]:
-    version = connection.get_server_version()
-    name = f"{version.major}.{version.minor}"
-    found = [Finding(name="PostgreSQL 15 or later", is_ok=version.major >= 15, detail=f"it is {name}")]
+    version = await connection.fetchval("select current_setting('server_version')")
+    is_new = connection.get_server_version().major >= OLDEST_SERVER
+    found = [Finding(name="PostgreSQL 15 or later", is_ok=is_new, detail=f"it is {version}")]
     for setting, danger in _SETTINGS.items():
         value = await connection.fetchval("select current_setting($1)", setting)
         is_ok = value not in ("off", "local") if setting == "synchronous_commit" else value == "on"

@@ -14,11 +14,9 @@ import structlog
 import uvloop
 
 from tasker.app import Tasker
+from tasker.cli import exits
 from tasker.model.errors import TaskerError
 from tasker.settings import Settings
-
-STARTUP_FAILED = 3
-"""The exit code of a worker that could not begin: starting it again would not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +80,8 @@ async def _work(work: Work, watches_parent: bool) -> int:
     try:
         await tasker.start()
     except TaskerError as error:
-        print(f"tasker worker: {error}", file=sys.stderr)
-        return STARTUP_FAILED
+        exits.say(error, as_json=False)
+        return exits.exit_code(error)
     await stopping.wait()
     drained = asyncio.create_task(tasker.stop())
     hurried = asyncio.create_task(at_once.wait())

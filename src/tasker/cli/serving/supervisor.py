@@ -15,7 +15,8 @@ from subprocess import PIPE
 
 import structlog
 
-from tasker.cli.serving.child import STARTUP_FAILED, Work, work_in_foreground
+from tasker.cli.exits import STARTUP_CODES
+from tasker.cli.serving.child import Work, work_in_foreground
 from tasker.embedded import start
 from tasker.model.errors import TaskerError
 from tasker.settings import Settings
@@ -79,7 +80,7 @@ class Supervisor:
                 if code != 0:
                     await self._end_sessions(pid, "stopped", is_loss=False)
                 return 0
-            if code == STARTUP_FAILED:
+            if code in STARTUP_CODES:
                 self._signalled()
                 return code
             _log.warning("a worker process died; starting another", pid=pid, exit_code=code)

@@ -79,7 +79,12 @@ begin
     coalesce(sum(case when _repair then tasker_engine.release_session(l.session_id, 1000, _now) end), 0)::int
   from late l;
   return query
-  select 'ready steps have a worker', count(*) = 0, case when count(*) = 0 then 'every channel with work is served'
-    else string_agg(format('%s steps for handler "%s" in queue "%s"', c.ready, c.handler, c.queue), '; ') end, 0
-  from tasker_engine.read_channels(1000, _now) c where c.ready > 0 and c.sessions = 0;
+  select 'ready steps have a worker', count(c.*) = 0 or not w.is_any,
+    case when count(c.*) = 0 then 'every channel with work is served'
+      when not w.is_any then sum(c.ready) || ' ready, and no worker runs'
+      else string_agg(format('%s ready for handler "%s" in queue "%s", which no worker has', c.ready, c.handler, c.queue), '; ')
+    end, 0
+  from (select exists (select from tasker_engine.sessions s where s.ended_at is null) as is_any) w
+  left join tasker_engine.read_channels(1000, _now) c on c.ready > 0 and c.sessions = 0
+  group by w.is_any;
 end $$;
