@@ -24,6 +24,7 @@ from tasker.store.statements import count_statements
 SUBMIT_BATCH = 500
 _LOOK_S = 0.05
 _READY_S = 60
+_STALLED_S = 30
 _spawn = multiprocessing.get_context("spawn")
 
 
@@ -109,7 +110,8 @@ async def _checkpoint(connection: Connection) -> None:
 async def _until_complete(
     connection: Connection, engine: Engine, fleet: Fleet, steps: int, told: Callable[[float], None]
 ) -> datetime:
-    """When the last task ended, by the database's clock."""
+    """When the last task ended, by the database's clock. Raises TaskerError when nothing has moved for half a minute."""
+    reported, moved_at = 0, time.monotonic()
     query = f"select count(*) filter (where finished_at is null), max(finished_at) from {engine.SCHEMA}.tasks"  # noqa: S608
     while True:
         await asyncio.sleep(_LOOK_S)
@@ -119,6 +121,12 @@ async def _until_complete(
             unfinished, last_at = await connection.fetchrow(query)
             if not unfinished:
                 return last_at
+        if fleet.steps > reported:
+            reported, moved_at = fleet.steps, time.monotonic()
+        elif time.monotonic() - moved_at > _STALLED_S:
+            raise TaskerError(
+                f"nothing has moved for {_STALLED_S} s, after {reported} of {steps} steps. Look at the workers' log above"
+            )
 
 
 class Fleet:
