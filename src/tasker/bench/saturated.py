@@ -110,7 +110,7 @@ async def _checkpoint(connection: Connection) -> None:
 async def _until_complete(
     connection: Connection, engine: Engine, fleet: Fleet, steps: int, told: Callable[[float], None]
 ) -> datetime:
-    """When the last task ended, by the database's clock. Raises TaskerError when nothing has moved for half a minute."""
+    """When the last task ended, by the database's clock. Raises TaskerError when nothing moves for half a minute."""
     reported, moved_at = 0, time.monotonic()
     query = f"select count(*) filter (where finished_at is null), max(finished_at) from {engine.SCHEMA}.tasks"  # noqa: S608
     while True:
@@ -125,7 +125,7 @@ async def _until_complete(
             reported, moved_at = fleet.steps, time.monotonic()
         elif time.monotonic() - moved_at > _STALLED_S:
             raise TaskerError(
-                f"nothing has moved for {_STALLED_S} s, after {reported} of {steps} steps. Look at the workers' log above"
+                f"nothing has moved for {_STALLED_S} s, after {reported} of {steps} steps: see the workers' log above"
             )
 
 
