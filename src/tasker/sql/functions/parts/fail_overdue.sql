@@ -12,7 +12,8 @@ begin
     cross join lateral unnest(g.task_ids, g.numbers) as h(task_id, number)
     join tasker_engine.steps s on s.task_id = h.task_id and s.number = h.number
     join tasker_engine.tasks t on t.task_id = s.task_id
-    join tasker_engine.template_steps ts on ts.template_id = t.template_id and ts.number = s.number
+    cross join lateral (
+      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = s.number offset 0) ts  -- offset 0: probed by the whole key
     where s.state = 'in_progress' and s.session_id = g.session_id
       and s.started_at + make_interval(secs => ts.timeout_s + tasker_engine.setting('overdue_grace_s')) < _now
     group by g.session_id limit _most

@@ -30,7 +30,8 @@ begin
         'message', 'no living worker has the handler "' || c.handler || '" in queue "' || c.queue || '"')
     from picked p
     join tasker_engine.tasks t on t.task_id = p.task_id
-    join tasker_engine.template_steps ts on ts.template_id = t.template_id and ts.number = p.number
+    cross join lateral (
+      select * from tasker_engine.template_steps n where n.template_id = t.template_id and n.number = p.number offset 0) ts  -- offset 0: probed by the whole key
     join tasker_engine.channels c on c.channel_id = ts.channel_id
     where s.task_id = p.task_id and s.number = p.number and s.state = 'enqueued' and t.paused_at is null
     returning s.task_id, s.number, s.moves, s.error),

@@ -20,7 +20,8 @@ begin
       as o(task_id, number, attempt, kind, payload, retry_after_s, run_s)
     join tasker_engine.steps s on s.task_id = o.task_id and s.number = o.number
     join tasker_engine.tasks t on t.task_id = s.task_id
-    join tasker_engine.template_steps ts on ts.template_id = t.template_id and ts.number = s.number
+    cross join lateral (
+      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = s.number offset 0) ts  -- offset 0: probed by the whole key
     where o.kind <> 'succeeded' and o.task_id = any (_locked)
       and s.state = 'in_progress' and s.attempt = o.attempt and s.session_id = _session),
   recorded as (

@@ -8,9 +8,11 @@ begin
     set state = 'complete', result = o.payload::jsonb, result_bytes = octet_length(o.payload), tries = s.tries + 1,
       is_suspect = false, moves = s.moves + 1, finished_at = _now,
       started_at = greatest(s.granted_at, _now - make_interval(secs => o.run_s))
-    from unnest(_task_ids, _numbers, _attempts, _kinds, _payloads, _run_s) as o(task_id, number, attempt, kind, payload, run_s)
-    join unnest(_held) h on h.task_id = o.task_id
-    where s.task_id = o.task_id and s.number = o.number and o.kind = 'succeeded'
+    from (
+      select o.* from unnest(_task_ids, _numbers, _attempts, _kinds, _payloads, _run_s)
+        as o(task_id, number, attempt, kind, payload, run_s)
+      join unnest(_held) h on h.task_id = o.task_id where o.kind = 'succeeded' offset 0) o
+    where s.task_id = o.task_id and s.number = o.number
       and s.state = 'in_progress' and s.attempt = o.attempt and s.session_id = _session
     returning s.task_id, s.number, s.attempt, s.moves),
   history as (

@@ -19,7 +19,8 @@ begin
     join tasker_engine.sessions e on e.session_id = _session
     join tasker_engine.steps s on s.task_id = h.task_id and s.number = h.number
     join tasker_engine.tasks t on t.task_id = s.task_id
-    join tasker_engine.template_steps ts on ts.template_id = t.template_id and ts.number = s.number
+    cross join lateral (
+      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = s.number offset 0) ts  -- offset 0: probed by the whole key
     where h.task_id = any (locked) limit _most),
   moved as (
     update tasker_engine.steps s
