@@ -1,20 +1,23 @@
 -- grant_steps: gives taken steps to the session, but those of paused tasks and those that are ready no longer. The caller
--- holds the step rows. A task whose first step is granted is in process.
-create or replace function tasker_engine.grant_steps(_session int, _task_ids uuid[], _numbers int[], _now timestamptz)
+-- holds the step rows, which lie at _places. A task whose first step is granted is in process.
+create or replace function tasker_engine.grant_steps(_session int, _task_ids uuid[], _places tid[], _now timestamptz)
 returns setof tasker_engine.reply language plpgsql as $$
 #variable_conflict use_column
 begin
   return query
-  with moved as (
+  with owner as materialized (
+    select t.ctid as place, t.task_id, t.template_id, t.is_checked, t.state
+    from tasker_engine.tasks t where t.task_id = any (_task_ids) and t.paused_at is null),
+  moved as (
     update tasker_engine.steps s
     set state = 'in_progress', attempt = s.attempt + 1, session_id = _session, moves = s.moves + 1, granted_at = _now,
       started_at = null
-    from unnest(_task_ids, _numbers) as g(task_id, number) join tasker_engine.tasks t on t.task_id = g.task_id
-    where s.task_id = g.task_id and s.number = g.number and s.state = 'enqueued' and t.paused_at is null
-    returning s.task_id, s.number, s.attempt, s.tries, s.moves, s.is_suspect, t.template_id, t.is_checked, t.state as task_state),
+    from unnest(_task_ids, _places) as g(task_id, place) join owner o on o.task_id = g.task_id
+    where s.ctid = g.place and s.state = 'enqueued'
+    returning s.task_id, s.number, s.attempt, s.tries, s.moves, s.is_suspect, o.template_id, o.is_checked,
+      case when o.state = 'pending' then o.place end as begun_place),
   first as (
-    select t.ctid as place from (select distinct task_id from moved where task_state = 'pending') m
-    join tasker_engine.tasks t on t.task_id = m.task_id
+    select t.ctid as place from (select distinct begun_place from moved) m join tasker_engine.tasks t on t.ctid = m.begun_place
     where (t.state = 'pending') is true  -- not by the index on state: that would read every pending task
     for no key update of t skip locked),
   begun as (

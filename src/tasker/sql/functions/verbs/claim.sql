@@ -9,6 +9,7 @@ returns setof tasker_engine.reply language plpgsql as $$
 declare
   task_ids uuid[] := '{}';
   numbers int[] := '{}';
+  places tid[];
 begin
   if not tasker_engine.turn_lock(_session) then
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
@@ -17,10 +18,10 @@ begin
   _now := tasker_engine.clock(_now);
   perform tasker_engine.promote_due(_now - make_interval(secs => tasker_engine.setting('due_lookback_s')), 200, _now);
   if _may_be_alone then
-    select * into task_ids, numbers from tasker_engine.take_suspect(_channels);
+    select * into task_ids, numbers, places from tasker_engine.take_one_suspect(_channels);
   end if;
   if cardinality(task_ids) = 0 then
-    select * into task_ids, numbers from tasker_engine.take_from_lanes(_channels, _pools, _free);
+    select * into task_ids, numbers, places from tasker_engine.take_from_heads(_channels, _pools, _free);
   end if;
   if cardinality(task_ids) = 0 then
     return query select 'next', null::uuid, null::int, null::int, null::int, null::int, null::text,
@@ -28,6 +29,6 @@ begin
     from (select due_at from tasker_engine.due where due_at > _now order by due_at limit 1) d;
     return;
   end if;
-  return query select * from tasker_engine.grant_steps(_session, task_ids, numbers, _now);
+  return query select * from tasker_engine.grant_steps(_session, task_ids, places, _now);
   return query select * from tasker_engine.payloads(task_ids, numbers, true);
 end $$;
