@@ -106,13 +106,16 @@ def _act(
 
     answer = with_database(common, work)
     if common.json:
-        shown = {
-            "action": action,
-            "task_uuid": task,
-            "task_state": answer["task_state"],
-            "is_paused": answer["is_paused"],
-        }
-        print_json({**shown, "step": step, "step_state": answer["step_state"]})
+        print_json(
+            {
+                "action": action,
+                "task_uuid": task,
+                "task_state": answer["task_state"],
+                "is_paused": answer["is_paused"],
+                "step": step,
+                "step_state": answer["step_state"],
+            }
+        )
     elif step is not None:
         print_line(f"step {step} is {answer['step_state']}, task {task} is {answer['task_state']}")
     else:

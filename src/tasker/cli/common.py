@@ -52,6 +52,11 @@ def many(text: str) -> Any:
     return Parameter(negative=(), consume_multiple=True, help=text)
 
 
+def json_option(what: str) -> Any:
+    """An option whose value is JSON, read by `json_value`."""
+    return Parameter(allow_leading_hyphen=True, help=f"{what}: in place, @FILE, or - for stdin.")
+
+
 def json_value(text: str, option: str) -> Any:
     """The value that an option gives as JSON: in place, as @file, or as - on stdin. Raises InvalidInput."""
     try:

@@ -9,7 +9,7 @@ from uuid import UUID
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, Seconds, flag, json_value, many, moment, template_name
+from tasker.cli.common import Common, Seconds, flag, json_option, json_value, many, moment, template_name
 from tasker.cli.database import Database, with_database
 from tasker.cli.show import print_json, print_line
 from tasker.cli.waiting import ended, show_end
@@ -20,7 +20,7 @@ def submit(
     template: Annotated[str, Parameter(help="namespace/name, or namespace/name@version.")],
     /,
     *,
-    context: Annotated[str, Parameter(help="The input, a JSON object: in place, @FILE, or - for stdin.")] = "{}",
+    context: Annotated[str, json_option("The input, a JSON object")] = "{}",
     key: Annotated[str | None, Parameter(help="Idempotency key: the same key is the same task.")] = None,
     key_ttl: Annotated[Seconds | None, Parameter(help="Seconds after which the key may be used anew.")] = None,
     priority: Annotated[int, Parameter(help="From -2 to 2; the higher, the sooner.")] = 0,

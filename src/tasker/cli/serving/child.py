@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import orjson
@@ -99,13 +98,16 @@ def _when_parent_is_gone(loop: asyncio.AbstractEventLoop) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """`python -m tasker.cli.serving.child WORK`, where WORK is JSON."""
-    fields = orjson.loads(arguments[0])
+def main() -> int:
+    """`python -m tasker.cli.serving.child`, with the work as a line of JSON on stdin, which stays open.
+
+    Not as an argument: everybody on the machine can read those, and a DSN may hold a password.
+    """
+    fields = orjson.loads(sys.stdin.buffer.readline())
     for name in ("templates", "handlers", "queues", "paths"):
         fields[name] = None if fields[name] is None else tuple(fields[name])
     return work_in_foreground(Work(**fields), watches_parent=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

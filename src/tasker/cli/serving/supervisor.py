@@ -91,8 +91,10 @@ class Supervisor:
 
     async def _live_once(self) -> tuple[int, int]:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tasker.cli.serving.child", self._work.to_json(), stdin=PIPE, start_new_session=True
+            sys.executable, "-m", "tasker.cli.serving.child", stdin=PIPE, start_new_session=True
         )
+        assert child.stdin is not None  # noqa: S101 - it is a pipe
+        child.stdin.write(self._work.to_json().encode() + b"\n")
         self._children.add(child)
         try:
             return await child.wait(), child.pid
