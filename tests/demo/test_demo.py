@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from support.until import until
 
 from tasker import Tasker, TaskerError, demo
 from tasker.demo import figures, shopfront, story
@@ -139,7 +137,8 @@ def test_a_missing_example_is_named(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_keeps_its_promises(database, monkeypatch, capsys):
-    """On a real database every check is met, a worker really dies, and stdout is one JSON document."""
+    """On a real database every check is met, a worker really dies, stdout is one JSON document, and what it says to
+    type can be typed."""
     monkeypatch.setenv("TASKER_DATABASE_URL", database)
 
     code = demo.run(json=True, checkouts=60, killed_checkouts=40)
@@ -151,7 +150,10 @@ def test_the_demo_keeps_its_promises(database, monkeypatch, capsys):
     assert document["killed"]["steps_in_hand"] > 0
     assert parent_of(document["killed"]["pid"]) is None
     assert any(document["one"]["tries"].values())
-    assert document["namespace"] in " ".join(document["look_around"])
+    for command in document["look_around"]:
+        ran = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=False)
+        assert (ran.returncode, ran.stderr) == (0, ""), command
+        assert ran.stdout
 
 
 async def test_the_page_shows_the_figures_of_the_crowd(database, tmp_path):
@@ -195,40 +197,6 @@ def start_demo(database: str, folder: Path) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-@pytest.fixture
-def supervisor(database, tmp_path) -> Iterator[subprocess.Popen[bytes]]:
-    """The supervisor of a fleet, with its work, and our end of its stdin."""
-    work = {"dsn": database, "templates": [], "handlers": ["ecommerce.handlers"], "queues": ["none"],
-            "concurrency": 1, "paths": [str(shopfront.examples_folder())]}  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-m", "tasker.demo.fleet", "1"], stdin=subprocess.PIPE)
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(work).encode() + b"\n")
-    process.stdin.flush()
-    yield process
-    process.kill()
-    process.wait()
-    process.stdin.close()
-
-
-async def test_workers_do_not_outlive_the_demo(supervisor, database):
-    """When the demo is killed, its workers see its end of a pipe close, and stop."""
-    with psycopg.connect(database, autocommit=True) as connection:
-
-        def living_pids() -> list[int]:
-            query = "select pid from tasker_engine.sessions where ended_at is null"
-            return [pid for (pid,) in connection.execute(query)]
-
-        (pid,) = await until(living_pids, "a worker has begun", within_s=60)
-        assert parent_of(pid) == supervisor.pid
-
-        supervisor.stdin.close()
-
-        assert await until(lambda: supervisor.poll() is not None, "the supervisor has ended", within_s=60)
-        assert supervisor.returncode == 0
-        assert parent_of(pid) is None
-        assert living_pids() == []
 
 
 def test_a_process_that_is_not_ours_is_not_a_victim():

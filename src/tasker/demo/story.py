@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -71,7 +71,8 @@ def play(*, json: bool, checkouts: int, killed_checkouts: int, seed: int) -> int
             f"a crowd of the demo has at least {CHECKOUTS_MIN} checkouts, or none meets a permanent fault"
         )
     began = time.perf_counter()
-    with _scene(Console(quiet=json)) as scene:
+    # Only the document goes to stdout: what anything else may print, logs for one, goes to stderr.
+    with redirect_stdout(sys.stderr) if json else nullcontext(), _scene(Console(quiet=json)) as scene:
         figures, commands = asyncio.run(_acts(scene, checkouts, killed_checkouts, seed))
     made = checks_of(figures)
     is_ok = all(check.is_met for check in made)
