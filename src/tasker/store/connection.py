@@ -58,14 +58,19 @@ on_open: list[Callable[[Any], None]] = []
 _SESSION = {"application_name": "tasker", "default_transaction_isolation": "read committed"}
 
 
-async def connect(dsn: str, *, pinned: bool = True, timeout_s: float = 10) -> Connection:
+async def connect(
+    dsn: str, *, pinned: bool = True, timeout_s: float = 10, call_timeout_s: float | None = None
+) -> Connection:
     """A connection for verbs (`pinned`), or for reads, whose plans the server may choose by each query's arguments.
 
+    A call without an answer after `call_timeout_s` raises TimeoutError: the other side may be gone without a word.
     Raises DatabaseUnavailable, which names the DSN without its password.
     """
     settings = {**_SESSION, **(PLAN_SETTINGS if pinned else {"plan_cache_mode": "force_custom_plan", "jit": "off"})}
     try:
-        connection = await _driver.connect(dsn, server_settings=settings, timeout=timeout_s)
+        connection = await _driver.connect(
+            dsn, server_settings=settings, timeout=timeout_s, command_timeout=call_timeout_s
+        )
         await _announce(connection)
         return connection
     except (*CONNECTION_ERRORS, TimeoutError, asyncpg.PostgresError, ValueError) as error:
@@ -73,13 +78,13 @@ async def connect(dsn: str, *, pinned: bool = True, timeout_s: float = 10) -> Co
 
 
 async def connect_with_patience(
-    dsn: str, *, pinned: bool = True, first_wait_s: float = 0.05, wait_max_s: float = 1
+    dsn: str, *, first_wait_s: float = 0.05, wait_max_s: float = 1, call_timeout_s: float | None = None
 ) -> Connection:
-    """As connect, but tries until the database answers; the wait doubles from try to try."""
+    """A connection for verbs, as soon as the database answers; the wait doubles from try to try."""
     wait_s = first_wait_s
     while True:
         try:
-            return await connect(dsn, pinned=pinned)
+            return await connect(dsn, call_timeout_s=call_timeout_s)
         except DatabaseUnavailable:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, wait_max_s)

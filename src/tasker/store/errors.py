@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -32,6 +33,7 @@ _BY_SQLSTATE: dict[str, type[errors.TaskerError]] = {
 CONNECTION_ERRORS = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -40,8 +42,26 @@ CONNECTION_ERRORS = (
 )
 """The database is away, or the connection was cut: what was asked may or may not have happened."""
 
-DATA_ERRORS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
-"""The database refuses the data (SQLSTATE classes 22 and 23)."""
+DatabaseError = asyncpg.PostgresError
+"""The database answered, and refused."""
+
+Refusal = Literal["data", "conflict", "stuck", "away"]
+_REFUSALS: dict[str, Refusal] = {
+    "22": "data",  # data exceptions
+    "23": "data",  # constraints
+    "54": "data",  # limits of the program: too large, too deep
+    "40": "conflict",  # deadlock, serialization
+    "55P03": "stuck",  # a lock was not to be had in time
+    "P0": "stuck",  # raised by somebody's own function
+    "XX": "stuck",  # internal error: one row may be damaged
+}
+
+
+def refusal(error: asyncpg.PostgresError) -> Refusal:
+    """Why a batch was refused: for its `data`, for a `conflict` that is over now, because one of its rows is `stuck`,
+    or because the database can do nothing at the moment (`away`)."""
+    sqlstate = str(getattr(error, "sqlstate", "") or "")
+    return _REFUSALS.get(sqlstate) or _REFUSALS.get(sqlstate[:2], "away")
 
 
 def translated(error: asyncpg.PostgresError) -> Exception:

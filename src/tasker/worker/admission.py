@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import structlog
+
 from tasker import sql
-from tasker.handlers import Handler
+from tasker.handlers import Handler, outcome_of_error
+from tasker.model.errors import RetryableError, TemplateError
+from tasker.model.outcome import released
 from tasker.store.connection import Connection
 from tasker.store.definitions import read_definition
+from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.verbs import Grant, Reply, Verbs
 from tasker.templates import from_definition
 from tasker.worker.held import POOLS, Held
-from tasker.worker.plans import Plan, StepPlan, make_plan
+from tasker.worker.plans import Plan, make_plan, unreadable_plan
+
+LOAD_MAX = 50
+UNREADABLE_DELAY_S = 5.0
+_log = structlog.get_logger("tasker.worker")
 
 
 class Admission:
-    """Knows the templates that this worker has met, and completes what grants carry."""
+    """Knows the templates that this worker has met, and completes what grants carry.
+
+    What cannot be made ready to run gets an outcome at once.
+    """
 
     def __init__(self, verbs: Verbs, handlers: Mapping[str, Handler], schema: str = sql.DEFAULT_SCHEMA) -> None:
         self._verbs = verbs
@@ -27,8 +39,7 @@ class Admission:
     async def admit(self, connection: Connection, reply: Reply, batch: Sequence[Held]) -> list[Held]:
         """The granted steps of a reply. `batch` is what the same call reported: their successors inherit from them."""
         for template_id in {grant.template_id for grant in reply.grants} - self._plans.keys():
-            definition = await read_definition(connection, template_id, self._schema)
-            self._plans[template_id] = make_plan(from_definition(definition), self._handlers)
+            await self._learn(connection, template_id)
         parents: dict[UUID, list[Held]] = {}
         for held in batch:
             if held.outcome is not None and held.outcome.kind == "succeeded":
@@ -36,11 +47,21 @@ class Admission:
         admitted = [self._held(grant, reply, parents.get(grant.task_id, ())) for grant in reply.grants]
         incomplete = [held for held in admitted if not held.inputs or not held.plan.needs <= held.results.keys()]
         if incomplete:
-            await self._complete(connection, incomplete)
+            await self._complete(connection, [held for held in incomplete if held.outcome is None])
         return admitted
 
+    async def _learn(self, connection: Connection, template_id: int) -> None:
+        definition = await read_definition(connection, template_id, self._schema)
+        try:
+            self._plans[template_id] = make_plan(from_definition(definition), self._handlers)
+        except TemplateError as error:
+            # A newer version published it: its steps are for the workers of that version.
+            _log.error("cannot read a template; its steps are handed back", template_id=template_id, error=str(error))
+
     def _held(self, grant: Grant, reply: Reply, parents: Sequence[Held]) -> Held:
-        plan = self._plans[grant.template_id]
+        plan = self._plans.get(grant.template_id)
+        if plan is None:
+            return _unreadable(grant)
         step = plan.steps[grant.number]
         inputs = reply.inputs.get(grant.task_id, "")
         correlation_id = reply.correlation_ids.get(grant.task_id)
@@ -74,15 +95,58 @@ class Admission:
             if not held.inputs:
                 wanted[held.task_id, 0] = None
             for name in held.plan.needs - held.results.keys():
-                wanted[held.task_id, self._number(held.plan, name)] = None
-        reply = await self._verbs.load(connection, [key[0] for key in wanted], [key[1] for key in wanted])
+                wanted[held.task_id, held.plan.numbers[name]] = None
+        loaded, missing = await self._load(connection, list(wanted))
         for held in incomplete:
-            held.inputs = held.inputs or reply.inputs.get(held.task_id, "{}")
-            held.correlation_id = held.correlation_id or reply.correlation_ids.get(held.task_id)
+            held.inputs = held.inputs or loaded.inputs.get(held.task_id, "{}")
+            held.correlation_id = held.correlation_id or loaded.correlation_ids.get(held.task_id)
+            results = loaded.results.get(held.task_id, {})
             for name in held.plan.needs - held.results.keys():
-                text = reply.results.get(held.task_id, {}).get(self._number(held.plan, name))
+                text = results.get(held.plan.numbers[name])
                 if text is not None:
                     held.results[name] = text
+            if held.task_id in missing:
+                held.outcome = outcome_of_error(missing[held.task_id])
 
-    def _number(self, plan: StepPlan, name: str) -> int:
-        return next(number for number, step in enumerate(plan.template.steps, 1) if step.name == name)
+    async def _load(
+        self, connection: Connection, wanted: Sequence[tuple[UUID, int]]
+    ) -> tuple[Reply, dict[UUID, RetryableError]]:
+        """What is wanted, so much at a time; where the database cannot, what of it can be had, and why not the rest."""
+        whole, missing = Reply(), dict[UUID, RetryableError]()
+        parts = [wanted[start : start + LOAD_MAX] for start in range(0, len(wanted), LOAD_MAX)]
+        while parts:
+            part = parts.pop()
+            try:
+                reply = await self._verbs.load(connection, [key[0] for key in part], [key[1] for key in part])
+            except CONNECTION_ERRORS:
+                raise
+            except DatabaseError as error:
+                if len(part) > 1:
+                    parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+                else:
+                    missing[part[0][0]] = RetryableError(f"what the step needs could not be loaded: {error}")
+                continue
+            whole.inputs |= reply.inputs
+            whole.correlation_ids |= reply.correlation_ids
+            for task_id, results in reply.results.items():
+                whole.results.setdefault(task_id, {}).update(results)
+        return whole, missing
+
+
+def _unreadable(grant: Grant) -> Held:
+    held = Held(
+        grant.task_id,
+        grant.number,
+        grant.attempt,
+        grant.tries,
+        grant.grant_no,
+        unreadable_plan(grant.template_id, grant.number),
+        "{}",
+        {},
+        None,
+        is_alone=False,
+        is_unchecked=False,
+        pool=0,
+    )
+    held.outcome = released(UNREADABLE_DELAY_S)
+    return held

@@ -1,7 +1,8 @@
 """The executor: a held step goes through claimed → resolved → ran → classified → done.
 
 Everything that a handler may do wrong ends here as an outcome; nothing that it does reaches the turn loop as an
-exception. Timeouts run from the real start, on one timer for all steps.
+exception. Timeouts run from the real start, on one timer for all steps. What is told to stop and does not, as threads
+cannot, is left: its outcome is settled without it, and it keeps its slot until it returns.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,25 +23,20 @@ from tasker.templates import check_inputs, check_result
 from tasker.worker.held import Held
 from tasker.worker.processes import ProcessSlots
 from tasker.worker.slots import Slots
+from tasker.worker.threads import StepThreads
 
 _TIMER_S = 0.05
+_STOP_S = 1.0
+"""How long a handler that is told to stop has for it."""
 
 
 class Executor:
     """Runs held steps and hands each, with its outcome, to `done` on the loop's thread."""
 
-    def __init__(
-        self,
-        slots: Slots,
-        *,
-        threads: int,
-        processes: ProcessSlots,
-        result_bytes_max: int,
-        done: Callable[[Held], None],
-    ) -> None:
+    def __init__(self, slots: Slots, *, threads: int, result_bytes_max: int, done: Callable[[Held], None]) -> None:
         self._slots = slots
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="tasker-step")
-        self._processes = processes
+        self._threads = StepThreads(threads)
+        self._processes = ProcessSlots()
         self._result_bytes_max = result_bytes_max
         self._done = done
         self._tasks: dict[asyncio.Task[None], Held] = {}
@@ -48,67 +44,61 @@ class Executor:
 
     def start(self, held: Held) -> None:
         """Begins to run the step, which has its slot."""
-        held.started_at = time.monotonic()
+        held.started_at = held.alive_at = time.monotonic()
         handler = held.plan.handler
         try:
-            context = self._context(held)
+            context = held.context = self._context(held)
         except Exception as error:
             self._finish(held, outcome_of_error(error))
             return
         assert handler is not None  # noqa: S101 - _context refused it otherwise
-        if held.deadline is not None:
-            self._timed.add(held)
+        if handler.pool == "thread":
+            self._start_clock(held)
+            self._threads.run(partial(self._call, held, handler.call, context), partial(self._end, held))
+            return
         if handler.pool == "async":
+            self._start_clock(held)
             task = asyncio.create_task(self._run_async(held, handler.call, context))
-            held.cancel = task.cancel
-        elif handler.pool == "thread":
-            task = asyncio.create_task(self._run_in_thread(held, handler.call, context))
         else:
+            held.started_at = 0.0  # until its process is there
             task = asyncio.create_task(self._run_in_process(held, handler.import_path, context))
-            held.cancel = task.cancel
+        held.cancel = task.cancel
         self._tasks[task] = held
         task.add_done_callback(self._ended)
 
     def stop(self, held: Held, *, is_released: bool = False) -> None:
         """The step was cancelled, taken away or is handed back: its handler is told, and stopped where possible."""
+        was_told = held.is_told
         held.is_gone = held.is_gone or not is_released
         held.is_released = is_released
-        if held.context is not None:
-            held.context.cancelled = True
-        if held.cancel is not None:
-            held.cancel()
-        elif held.started_at == 0:
-            self._finish(held, released())
-        else:
-            self._leave_thread(held, released() if is_released else None)
+        if held.context is None:
+            self._finish(held, self._outcome_of_stop(held))
+        elif not was_told:
+            self._tell(held)
 
     async def watch_timeouts(self) -> None:
-        """Ends what has run for longer than its timeout."""
+        """Ends what has run for longer than its timeout, and leaves what was told to end and has not."""
         while True:
             await asyncio.sleep(_TIMER_S)
             now = time.monotonic()
             for held in [one for one in self._timed if one.deadline is not None and one.deadline <= now]:
-                self._timed.discard(held)
-                held.is_timed_out = True
-                if held.context is not None:
-                    held.context.cancelled = True
-                if held.cancel is not None:
-                    held.cancel()
+                if held.is_told:
+                    self._leave(held)
                 else:
-                    self._leave_thread(held, self._timeout(held))
+                    held.is_timed_out = True
+                    self._tell(held)
 
     async def close(self) -> None:
-        """Lets go of threads and processes; running threads are not waited for."""
-        for task in list(self._tasks):
+        """Lets go of all handlers; those that run on are not waited for longer than a moment."""
+        for task, held in self._tasks.items():
+            held.is_gone = True
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        await self._processes.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_STOP_S)
+        self._threads.close()
+        self._processes.close()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        held = self._tasks.pop(task)
-        if task.cancelled():  # before its first line ran
-            self._finish(held, self._outcome_of_cancellation(held))
+    # Running ----------------------------------------------------------------------------------------------------------
 
     def _context(self, held: Held) -> StepContext:
         """Resolved: the handler is there, the input fits. Raises what becomes the step's error."""
@@ -123,9 +113,7 @@ class Executor:
             except InvalidInput as error:
                 raise StepValidationError(str(error), error_code=InvalidInput.code) from error
             held.inputs = orjson.dumps(checked).decode()
-        timeout_s = plan.step.timeout_seconds
-        held.deadline = None if timeout_s is None else held.started_at + timeout_s
-        context = StepContext(
+        return StepContext(
             held.task_id,
             step_uuid(held.task_id, held.number),
             plan.step.name,
@@ -137,47 +125,50 @@ class Executor:
             held.inputs,
             held.results,
             held.correlation_id or held.task_id,
-            held.deadline,
+            None,
+            held.live,
         )
-        held.context = context
-        return context
+
+    def _start_clock(self, held: Held) -> None:
+        """The handler begins now."""
+        timeout_s = held.plan.step.timeout_seconds
+        if timeout_s is not None and held.context is not None:
+            held.deadline = held.context.deadline = held.started_at + timeout_s
+            self._timed.add(held)
 
     async def _run_async(self, held: Held, call: Callable[[StepContext], Any], context: StepContext) -> None:
+        outcome = None
         try:
-            value = await call(context)
-        except asyncio.CancelledError:
-            self._finish(held, self._outcome_of_cancellation(held))
+            outcome = self._classified(held, await call(context))
+        except KeyboardInterrupt:
+            self._end(held, released())
+            raise
         except BaseException as error:
-            self._finish(held, outcome_of_error(error))
-            if not isinstance(error, Exception):
-                raise
-        else:
-            self._finish(held, self._classified(held, value))
-
-    async def _run_in_thread(self, held: Held, call: Callable[[StepContext], Any], context: StepContext) -> None:
-        outcome = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, held, call, context)
-        if held.outcome is not None or held.is_gone:
-            self._slots.end_linger(held)
-            self._slots.give_back(held)
-        else:
-            self._finish(held, outcome)
+            # SystemExit and a cancellation that nobody here asked for are failures like any other.
+            outcome = outcome_of_error(error)
+        self._end(held, outcome)
 
     def _call(self, held: Held, call: Callable[[StepContext], Any], context: StepContext) -> Outcome:
         """In the thread."""
         try:
             return self._classified(held, call(context))
-        except Exception as error:
+        except BaseException as error:
             return outcome_of_error(error)
 
     async def _run_in_process(self, held: Held, import_path: str, context: StepContext) -> None:
+        def begin() -> None:
+            held.started_at = held.alive_at = time.monotonic()
+            self._start_clock(held)
+
         try:
-            outcome = await self._processes.run(import_path, context, self._result_bytes_max)
-        except asyncio.CancelledError:
-            self._finish(held, self._outcome_of_cancellation(held))
-        else:
+            outcome = await self._processes.run(
+                import_path, context, self._result_bytes_max, begin=begin, beat=held.live
+            )
             if outcome.kind == "succeeded" and held.plan.has_checks:
                 outcome = self._classified(held, orjson.loads(outcome.payload or "{}"))
-            self._finish(held, outcome)
+        except (Exception, asyncio.CancelledError) as error:
+            outcome = outcome_of_error(error)
+        self._end(held, outcome)
 
     def _classified(self, held: Held, value: Any) -> Outcome:
         outcome = outcome_of_result(value, self._result_bytes_max)
@@ -188,20 +179,48 @@ class Executor:
                 return outcome_of_error(error)
         return outcome
 
-    def _outcome_of_cancellation(self, held: Held) -> Outcome | None:
-        if held.is_timed_out:
-            return self._timeout(held)
-        return None if held.is_gone else released()
+    # Ending -----------------------------------------------------------------------------------------------------------
 
-    def _timeout(self, held: Held) -> Outcome:
-        return outcome_of_error(
-            StepTimeoutError(f'step "{held.plan.step.name}" ran past its timeout of {held.plan.step.timeout_seconds} s')
-        )
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        held = self._tasks.pop(task)
+        if task.cancelled():  # before its first line ran
+            self._end(held, self._outcome_of_stop(held))
 
-    def _leave_thread(self, held: Held, outcome: Outcome | None) -> None:
-        """A thread cannot be stopped: it keeps its slot, but what it returns does not count any more."""
+    def _end(self, held: Held, outcome: Outcome | None) -> None:
+        """The handler has ended, in its own time or because it was told to."""
+        if held.is_left:
+            self._slots.end_linger(held)
+        elif held.is_told and not (held.is_released and outcome is not None and outcome.kind == "succeeded"):
+            self._finish(held, self._outcome_of_stop(held))
+        else:
+            self._finish(held, outcome)
+
+    def _tell(self, held: Held) -> None:
+        """Tells a handler to stop. A thread cannot be stopped, others have a moment for it."""
+        if held.context is not None:
+            held.context.cancelled = True
+        if held.cancel is None:
+            self._leave(held)
+            return
+        held.deadline = time.monotonic() + _STOP_S
+        self._timed.add(held)
+        held.cancel()
+
+    def _leave(self, held: Held) -> None:
+        """Settles the step without its handler, which keeps its slot until it returns."""
+        held.is_left = True
         self._slots.linger(held)
-        self._finish(held, outcome)
+        self._finish(held, self._outcome_of_stop(held))
+
+    def _outcome_of_stop(self, held: Held) -> Outcome | None:
+        """What is reported of a step whose handler was told to stop; None where nobody wants to know."""
+        if held.is_timed_out:
+            return outcome_of_error(
+                StepTimeoutError(
+                    f'step "{held.plan.step.name}" ran past its timeout of {held.plan.step.timeout_seconds} s'
+                )
+            )
+        return None if held.is_gone else released()
 
     def _finish(self, held: Held, outcome: Outcome | None) -> None:
         held.run_s = time.monotonic() - held.started_at if held.started_at else 0.0

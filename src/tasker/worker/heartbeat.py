@@ -9,10 +9,10 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from tasker.store.connection import Connection, connect_with_patience
@@ -20,7 +20,9 @@ from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.verbs import Reply, Verbs
 
 _log = structlog.get_logger("tasker.worker")
+_CALL_S, _CALL_MAX_S = 1.0, 60.0
 _PAUSE_S = 0.2
+_GONE_S = 5.0
 
 
 @dataclass(slots=True)
@@ -35,8 +37,8 @@ class Pulse:
 
 
 class Heartbeat:
-    """Runs until stop(). `pulse` (called in this thread) says what to beat, None between two sessions; `heard` gets the
-    answer with the channels served."""
+    """Runs until stop(). `pulse` (called in this thread) says what to beat, None between two sessions; `heard` (in this
+    thread too) gets the answer with the channels served."""
 
     def __init__(
         self,
@@ -54,64 +56,62 @@ class Heartbeat:
         self._verbs = verbs
         self._beat_s = beat_s
         self._sweep_s = sweep_s
+        self._sweep_patience_s = max(beat_s * 2, _CALL_S)
         self._handlers = handlers
         self._queues = queues
         self._pulse = pulse
         self._heard = heard
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tasker-heartbeat", daemon=True)
+        self._stop: Callable[[], object] | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begins to beat."""
+        loop = asyncio.new_event_loop()
+        beating = loop.create_task(self._beat_and_sweep())
+        self._stop = lambda: loop.call_soon_threadsafe(beating.cancel)
+        self._thread = threading.Thread(target=_run, args=(loop, beating), name="tasker-heartbeat", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread, within a moment."""
-        self._stopping.set()
-        self._thread.join(5)
+        """Ends the thread in a moment, whatever it waits for: see join()."""
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
 
-    def _run(self) -> None:
-        asyncio.run(self._beat_and_sweep())
+    def join(self) -> None:
+        """Waits until the thread has ended."""
+        if self._thread is not None:
+            self._thread.join(_GONE_S)
 
     async def _beat_and_sweep(self) -> None:
         connection: Connection | None = None
         beat_at = sweep_at = 0.0
-        while not self._stopping.is_set():
-            try:
-                connection = connection or await self._connected()
-                if connection is None:
-                    return
-                now = time.monotonic()
-                if now >= beat_at:
-                    await self._beat(connection)
-                    beat_at = now + self._beat_s
-                if now >= sweep_at:
-                    await self._sweep(connection)
-                    sweep_at = now + self._sweep_s
-            except (*CONNECTION_ERRORS, TimeoutError):
-                connection, beat_at, sweep_at = _dropped(connection), 0.0, 0.0
-            except asyncpg.PostgresError as error:
-                _log.warning("the heartbeat was refused", error=str(error))
-                sweep_at = time.monotonic() + self._sweep_s
-            await asyncio.to_thread(self._stopping.wait, min(_PAUSE_S, self._beat_s, self._sweep_s))
-        if connection is not None:
-            await connection.close()
-
-    async def _connected(self) -> Connection | None:
-        """A connection, as soon as the database answers; None when it is time to stop."""
-        attempt = asyncio.create_task(connect_with_patience(self._dsn))
-        while not attempt.done():
-            if self._stopping.is_set():
-                attempt.cancel()
-                return None
-            await asyncio.wait([attempt], timeout=_PAUSE_S)
-        return attempt.result()
+        try:
+            while True:
+                try:
+                    connection = connection or await connect_with_patience(self._dsn)
+                    if (now := time.monotonic()) >= beat_at:
+                        await self._beat(connection)
+                        beat_at = now + self._beat_s
+                    if (now := time.monotonic()) >= sweep_at:
+                        has_more = await self._sweep(connection)
+                        sweep_at = now if has_more else now + self._sweep_s
+                except CONNECTION_ERRORS:
+                    connection, beat_at, sweep_at = _dropped(connection), 0.0, 0.0
+                except Exception as error:
+                    # Without a heartbeat all that the worker runs would be taken for lost: it goes on in any case.
+                    _log.warning("the heartbeat was refused", error=str(error), kind=type(error).__name__)
+                    connection, beat_at, sweep_at = _dropped(connection), 0.0, time.monotonic() + self._sweep_s
+                    await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(max(0.0, min(beat_at, sweep_at) - time.monotonic()))
+        finally:
+            await _closed(connection)
 
     async def _beat(self, connection: Connection) -> None:
         pulse = self._pulse()
         if pulse is None:
             return
-        async with asyncio.timeout(max(self._beat_s, 1) * 2):
+        async with asyncio.timeout(max(self._beat_s * 2, _CALL_S)):
             reply = await self._verbs.beat(
                 connection,
                 pulse.session,
@@ -123,11 +123,30 @@ class Heartbeat:
             channels = await self._verbs.serve(connection, pulse.session, self._handlers, self._queues)
         self._heard(pulse.session, reply, channels)
 
-    async def _sweep(self, connection: Connection) -> None:
-        while True:
-            swept = await self._verbs.sweep(connection)
-            if not swept["is_leader"] or not swept["more"] or self._stopping.is_set():
-                return
+    async def _sweep(self, connection: Connection) -> bool:
+        """One sweep; whether there is more to do. A beat comes between two."""
+        try:
+            async with asyncio.timeout(self._sweep_patience_s):
+                swept = await self._verbs.sweep(connection)
+        except TimeoutError:
+            # The server may be gone without a word, or the sweep be long: the next one has more time.
+            self._sweep_patience_s = min(self._sweep_patience_s * 2, _CALL_MAX_S)
+            raise
+        return swept["is_leader"] and swept["more"]
+
+
+def _run(loop: asyncio.AbstractEventLoop, beating: asyncio.Task[None]) -> None:
+    with suppress(asyncio.CancelledError):
+        loop.run_until_complete(beating)
+    loop.close()
+
+
+async def _closed(connection: Connection | None) -> None:
+    if connection is not None:
+        with suppress(*CONNECTION_ERRORS):
+            async with asyncio.timeout(_CALL_S):
+                await connection.close()
+        connection.terminate()
 
 
 def _dropped(connection: Connection | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ class Held:
     is_unchecked: bool
     pool: int
     started_at: float = 0.0
+    alive_at: float = 0.0
+    """When it started, or last said that it is alive: its timeout runs from here."""
     deadline: float | None = None
     context: StepContext | None = None
     cancel: Callable[[], object] | None = None
@@ -46,8 +49,12 @@ class Held:
     is_timed_out: bool = False
     is_gone: bool = False
     is_released: bool = False
+    is_left: bool = False
+    """Its outcome is settled although its handler still runs."""
     is_announced: bool = False
     is_let_go: bool = False
+    is_refused: bool = False
+    """The database refused its outcome for its data; the outcome now says so."""
     rounds: int = field(default=0)
     """How many times its outcome was deferred."""
 
@@ -55,3 +62,17 @@ class Held:
     def key(self) -> tuple[UUID, int]:
         """Which step of which task."""
         return self.task_id, self.number
+
+    @property
+    def is_told(self) -> bool:
+        """True when its handler was told to stop."""
+        return self.is_gone or self.is_released or self.is_timed_out
+
+    def live(self) -> None:
+        """A sign of life of its handler, from whatever thread: it gets its time anew."""
+        timeout_s = self.plan.step.timeout_seconds
+        if timeout_s is None or self.is_told or self.context is None:
+            return
+        self.alive_at = time.monotonic()
+        self.deadline = self.context.deadline = self.alive_at + timeout_s
+        self.is_announced = False

@@ -11,8 +11,8 @@ from tasker.worker.held import Held
 class Slots:
     """The steps that run, or wait for nothing but their turn, in this process.
 
-    A thread whose step timed out cannot be stopped: it keeps its slot until it returns, and until then its step is not
-    started in this process again (`lingering`).
+    A handler that cannot be stopped, or will not stop, keeps its slot when its outcome is settled without it, until it
+    returns (it lingers), and until then its step is not started in this process again.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -41,20 +41,25 @@ class Slots:
             self._used[held.pool] -= 1
 
     def linger(self, held: Held) -> None:
-        """The step's outcome is known, but its thread runs on and keeps the slot."""
+        """The step's outcome is known, but its handler runs on and keeps the slot."""
         if self._held.get(held.key) is held:
             del self._held[held.key]
             self._lingering[held.key] = held
 
     def end_linger(self, held: Held) -> None:
-        """The thread has returned at last."""
+        """The handler has returned at last."""
         if self._lingering.get(held.key) is held:
             del self._lingering[held.key]
             self._used[held.pool] -= 1
 
-    def is_lingering(self, key: tuple[UUID, int]) -> bool:
-        """True while an earlier attempt of this step still runs in a thread of this process."""
-        return key in self._lingering
+    def is_running(self, key: tuple[UUID, int]) -> bool:
+        """True while an attempt of this step runs in this process, wanted or not."""
+        return key in self._held or key in self._lingering
+
+    @property
+    def has_lingering(self) -> bool:
+        """True while a handler runs that nobody waits for."""
+        return bool(self._lingering)
 
     def get(self, key: tuple[UUID, int]) -> Held | None:
         """The held step, if it is held."""

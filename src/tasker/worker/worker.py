@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,19 +16,21 @@ import structlog
 from tasker.handlers import Handler
 from tasker.settings import Settings
 from tasker.store.connection import Connection, connect, connect_with_patience
-from tasker.store.errors import CONNECTION_ERRORS
+from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.verbs import Reply, Serving, Verbs
 from tasker.worker.admission import Admission
 from tasker.worker.executor import Executor
 from tasker.worker.heartbeat import Heartbeat, Pulse
-from tasker.worker.held import POOLS
+from tasker.worker.held import POOLS, Held
 from tasker.worker.host import end_dead_neighbours, host_name
-from tasker.worker.processes import ProcessSlots
 from tasker.worker.slots import Slots
 from tasker.worker.turns import Turns
 
 _log = structlog.get_logger("tasker.worker")
-_GOODBYE_S = 5.0
+_GOODBYE_S = 3.0
+_CALL_S, _CALL_MAX_S = 1.0, 60.0
+_TROUBLE_PAUSE_S, _TROUBLE_PAUSE_MAX_S = 0.1, 5.0
+_CALM_S = 30.0
 
 
 class Worker:
@@ -61,13 +64,13 @@ class Worker:
         self._executor = Executor(
             self._slots,
             threads=settings.threads,
-            processes=ProcessSlots(settings.cpu_processes),
             result_bytes_max=settings.result_bytes_max,
             done=self.turns.done,
         )
         self.turns.executor = self._executor
         self._is_open = False
-        self._stale_said = 0
+        self._stale_said = self._stale_saying = 0
+        self._announcing: list[tuple[Held, float]] = []
         self.idle_peers = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
@@ -84,8 +87,8 @@ class Worker:
         self._main = asyncio.create_task(self._run())
         ready = asyncio.create_task(self._ready.wait())
         await asyncio.wait([ready, self._main], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
         if self._main.done():
-            ready.cancel()
             await self._main
 
     async def stop(self, drain_s: float | None = None) -> None:
@@ -130,7 +133,7 @@ class Worker:
             heard=self._heard_in_thread,
         )
         timer = asyncio.create_task(self._executor.watch_timeouts())
-        connection = await connect(self._dsn)
+        connection = await self._connect()
         try:
             await self._open_session(connection)
             heartbeat.start()
@@ -139,27 +142,62 @@ class Worker:
         finally:
             self._is_open = False
             timer.cancel()
+            heartbeat.stop()
             await self._executor.close()
             await self._say_goodbye(connection)
-            await asyncio.to_thread(heartbeat.stop)
+            await asyncio.to_thread(heartbeat.join)
 
     async def _turn_until_drained(self, connection: Connection) -> Connection:
+        """Whatever goes wrong on the way to the database or in it, the worker goes on: work waits for it."""
+        pause_s, call_s, well_at = _TROUBLE_PAUSE_S, self._call_s, time.monotonic()
         while True:
             try:
-                await self.turns.run(connection)
-                if not self.turns.session_ended:
+                if connection.is_closed():
+                    connection = await connect_with_patience(self._dsn, call_timeout_s=call_s)
+                    await self._listen(connection)
+                if await self._turn_one_session(connection):
                     return connection
-                _log.warning("the session was ended by others; opening a new one", session=self.turns.session)
-                self._is_open = False
-                await self.turns.leave_session(connection)
-                if self.turns.is_draining:
-                    return connection
-                await self._open_session(connection)
-            except CONNECTION_ERRORS as error:
-                _log.warning("the database connection was lost", error=str(error))
+            except Exception as error:
+                if time.monotonic() - well_at > _CALM_S:
+                    pause_s, call_s = _TROUBLE_PAUSE_S, self._call_s
                 connection.terminate()
-                connection = await connect_with_patience(self._dsn)
-                await self._listen(connection)
+                if isinstance(error, TimeoutError):
+                    _log.warning("the database did not answer in time", seconds=call_s)
+                    call_s = min(call_s * 2, _CALL_MAX_S)
+                elif isinstance(error, CONNECTION_ERRORS):
+                    _log.warning("the database connection was lost", error=str(error))
+                else:
+                    # A traceback only of what is not the database's: it would show the values of users' steps.
+                    _log.error(
+                        "a turn failed; trying again",
+                        error=f"{type(error).__name__}: {error}",
+                        seconds=pause_s,
+                        exc_info=not isinstance(error, DatabaseError),
+                    )
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 2, _TROUBLE_PAUSE_MAX_S)
+                well_at = time.monotonic()
+
+    async def _turn_one_session(self, connection: Connection) -> bool:
+        """Turns until the session ends, and opens the next one. True: the worker has drained."""
+        await self.turns.run(connection)
+        if not self.turns.session_ended:
+            return True
+        _log.warning("the session was ended by others; opening a new one", session=self.turns.session)
+        self._is_open = False
+        await self.turns.leave_session(connection)
+        if self.turns.is_draining:
+            return True
+        await self._open_session(connection)
+        return False
+
+    @property
+    def _call_s(self) -> float:
+        """How long a call of the turns may take before its connection counts as cut."""
+        return max(self._settings.beat_s * 2, _CALL_S)
+
+    async def _connect(self) -> Connection:
+        return await connect(self._dsn, call_timeout_s=self._call_s)
 
     async def _open_session(self, connection: Connection) -> None:
         await end_dead_neighbours(self._verbs, connection)
@@ -176,15 +214,17 @@ class Worker:
         await connection.add_listener(self._settings.schema_name, self._notified)
 
     async def _say_goodbye(self, connection: Connection) -> None:
-        with suppress(*CONNECTION_ERRORS, TimeoutError):
+        """Ends the session, as far as the database answers; its lease ends it otherwise."""
+        try:
             async with asyncio.timeout(_GOODBYE_S):
                 if connection.is_closed():
-                    connection = await connect(self._dsn)
+                    connection = await self._connect()
                 while await self._verbs.end_session(connection, self.turns.session, "stopped", is_loss=False):
                     pass
                 await connection.close()
-        if not connection.is_closed():
-            connection.terminate()
+        except Exception as error:
+            _log.warning("could not end the session; its lease will", error=str(error) or type(error).__name__)
+        connection.terminate()
 
     def _notified(self, *_: object) -> None:
         self.turns.wake()
@@ -195,17 +235,23 @@ class Worker:
         """Called in the heartbeat's thread."""
         if not self._is_open:
             return None
-        stale = self.turns.counts["stale"]
-        said, self._stale_said = self._stale_said, stale
+        now = time.monotonic()
+        running = self.turns.running()
+        self._stale_saying = self.turns.counts["stale"]
+        self._announcing = [(held, held.alive_at) for held in running if held.started_at and not held.is_announced]
         return Pulse(
             self.turns.session,
             self.turns.is_idle,
-            stale - said,
-            self.turns.seconds_running(),
-            [(held.task_id, held.number, held.attempt) for held in self._slots.all()],
+            self._stale_saying - self._stale_said,
+            [(held.task_id, held.number, held.attempt, now - alive_at) for held, alive_at in self._announcing],
+            [(held.task_id, held.number, held.attempt) for held in running],
         )
 
     def _heard_in_thread(self, session: int, reply: Reply, channels: list[tuple[int, str]]) -> None:
+        """What was said has arrived."""
+        self._stale_said = self._stale_saying
+        for held, alive_at in self._announcing:
+            held.is_announced = held.alive_at == alive_at
         assert self._loop is not None  # noqa: S101 - the heartbeat starts after the loop
         with suppress(RuntimeError):  # the loop is closed: the process ends
             self._loop.call_soon_threadsafe(self._heard, session, reply, channels)
