@@ -11,7 +11,7 @@ import orjson
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, StepName, TaskId, json_value
+from tasker.cli.common import Common, StepName, TaskId, json_option, json_value
 from tasker.cli.database import Database, with_database
 from tasker.cli.show import print_json, print_line
 
@@ -63,7 +63,7 @@ def resolve(
 
 def complete(
     task: TaskId, step: StepName, /, *,
-    result: Annotated[str, Parameter(help="The step's result, as JSON: in place, @FILE, or - for stdin.")],
+    result: Annotated[str, json_option("The step's result, as JSON")],
     reason: Reason = None, actor: Actor = None, if_state: Seen = None, act_id: ActId = None,
     common: Common = Common(),  # noqa: B008
 ) -> int:  # fmt: skip
@@ -101,26 +101,19 @@ def _act(
             result=result,
         )
 
-    async def _number(database: Database, task: UUID, step: str) -> int:
-        return (await database.reads.task_view(database.connection, task)).step(step).number
-
     answer = with_database(common, work)
+    stands = {name: answer[name] for name in ("task_state", "is_paused", "step_state")}
     if common.json:
-        print_json(
-            {
-                "action": action,
-                "task_uuid": task,
-                "task_state": answer["task_state"],
-                "is_paused": answer["is_paused"],
-                "step": step,
-                "step_state": answer["step_state"],
-            }
-        )
+        print_json({"action": action, "task_uuid": task, "step": step, **stands})
     elif step is not None:
         print_line(f"step {step} is {answer['step_state']}, task {task} is {answer['task_state']}")
     else:
         print_line(f"task {task} is {answer['task_state']}{', paused' if answer['is_paused'] else ''}")
     return exits.OK
+
+
+async def _number(database: Database, task: UUID, step: str) -> int:
+    return (await database.reads.task_view(database.connection, task)).step(step).number
 
 
 def _login_name() -> str:

@@ -1,4 +1,5 @@
 -- read_history: what happened to tasks, in order. number 0 (name null) is the task itself; a step's moves are counted by seq.
+-- The moves of one step are in order whatever the clock did; those of several are in the order of their times.
 -- worker: who held the attempt. detail: the error record, or what an operator did (act_id, action, actor, reason).
 create or replace function tasker_engine.read_history(_task_ids uuid[], _number int default null)
 returns table (
@@ -19,5 +20,6 @@ begin
   left join tasker_engine.template_steps p on p.template_id = t.template_id and p.number = h.number
   left join tasker_engine.sessions w on w.session_id = h.session_id
   where _number is null or h.number = _number
-  order by h.task_id, h.at, h.number = 0 and h.from_state is not null, h.from_state = 'in_progress' desc, h.seq, h.number;
+  order by h.task_id, case when _number is null then h.at end, _number is null and h.number = 0 and h.from_state is not null,
+    _number is null and h.from_state = 'in_progress' desc, h.seq, h.number;
 end $$;
