@@ -52,10 +52,8 @@ async def compare(dsn: str, options: argparse.Namespace, told: Told) -> bool:
         for number in range(options.rounds):
             for name in (GROWN, EMPTY):
                 told(f"throughput, round {number + 1} of {options.rounds}", 0.8 + 0.2 * number / options.rounds)
-                if name == EMPTY:
-                    await ENGINES["tasker"].create(dsns[name], CHAIN)
-                run = await saturated.work_off(
-                    "tasker", dsns[name], CHAIN, tasks=tasks, processes=processes, told=lambda share: None
+                run = await saturated.measure(
+                    "tasker", dsns[name], CHAIN, tasks=tasks, processes=processes, is_new=name == EMPTY
                 )
                 rates[name].append(run.steps_per_second)
     return verdict(rates, latencies)

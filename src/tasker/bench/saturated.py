@@ -56,32 +56,34 @@ class Saturated:
 
 
 async def measure(
-    name: str, dsn: str, shape: Shape, *, tasks: int, processes: int, told: Callable[[float], None]
+    name: str,
+    dsn: str,
+    shape: Shape,
+    *,
+    tasks: int,
+    processes: int,
+    told: Callable[[float], None] = lambda share: None,
+    is_new: bool = True,
 ) -> Saturated:
-    """Runs `tasks` tasks on one engine, in a new schema. `told` hears what share is done."""
-    await ENGINES[name].create(dsn, shape)
-    return await work_off(name, dsn, shape, tasks=tasks, processes=processes, told=told)
-
-
-async def work_off(
-    name: str, dsn: str, shape: Shape, *, tasks: int, processes: int, told: Callable[[float], None]
-) -> Saturated:
-    """As measure, in the schema as it is."""
+    """Runs `tasks` tasks on one engine, in a new schema unless that is to be kept. `told` hears what share is done."""
     engine = ENGINES[name]
     connection = await connect(dsn, pinned=False)
     try:
-        submit_seconds = await fill(engine, dsn, shape, tasks)
-        await _checkpoint(connection)
-        steps = tasks * len(shape.steps)
         with Fleet(name, dsn, shape, processes) as fleet:
+            if is_new:
+                await engine.create(dsn, shape)
+            fleet.wait_until_ready()
+            submit_seconds = await fill(engine, dsn, shape, tasks)
+            await _checkpoint(connection)
             before = await read_costs(connection)
             began_at = await connection.fetchval("select clock_timestamp()")
             fleet.let_loose()
-            ended_at = await _until_complete(connection, engine, fleet, steps, told)
+            ended_at = await _until_complete(connection, engine, fleet, tasks * len(shape.steps), told)
         costs = await read_costs(connection, fleet.statements) - before
     finally:
         await connection.close()
-    return Saturated(tasks, steps, (ended_at - began_at).total_seconds(), submit_seconds, costs)
+    seconds = (ended_at - began_at).total_seconds()
+    return Saturated(tasks, tasks * len(shape.steps), seconds, submit_seconds, costs)
 
 
 async def fill(engine: Engine, dsn: str, shape: Shape, tasks: int) -> float:
@@ -130,11 +132,12 @@ async def _until_complete(
 
 
 class Fleet:
-    """Worker processes, ready to begin together. Leaving it stops them."""
+    """Worker processes that begin together. Entering it starts them, leaving it stops them."""
 
     def __init__(self, name: str, dsn: str, shape: Shape, processes: int) -> None:
         self._gate, self._over = _spawn.Event(), _spawn.Event()
         self._ready = _spawn.Semaphore(0)
+        self._unready = processes
         self._counts = _spawn.Array("q", processes * 2, lock=False)
         self._processes: Sequence[SpawnProcess] = [
             _spawn.Process(
@@ -149,9 +152,6 @@ class Fleet:
     def __enter__(self) -> Fleet:
         for process in self._processes:
             process.start()
-        for _ in self._processes:
-            if not self._ready.acquire(timeout=_READY_S):
-                raise TaskerError("a worker process of the benchmark did not start within a minute")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -161,8 +161,16 @@ class Fleet:
             process.join(10)
             process.kill()
 
+    def wait_until_ready(self) -> None:
+        """Returns when every process has imported what it needs."""
+        while self._unready:
+            if not self._ready.acquire(timeout=_READY_S):
+                raise TaskerError("a worker process of the benchmark did not start within a minute")
+            self._unready -= 1
+
     def let_loose(self) -> None:
-        """Now."""
+        """All together, as soon as the last is ready."""
+        self.wait_until_ready()
         self._gate.set()
 
     def check(self) -> None:
