@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,18 +22,19 @@ from tasker.model.task import StepView, TaskView
 KILL_AT_SHARE = 0.35
 """Which share of the orders lies in the shop's books when the search for a victim begins."""
 LOOK_S = 0.02
-SETTLE_S = 0.05
-"""What a frozen worker had sent to the database has been answered by then."""
+SETTLE_S, SETTLE_LOOKS_MAX = 0.05, 8
 PATIENCE_S = 30.0
+Held = tuple[UUID, str, int]
+"""A task, a step of it, and the attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """What was killed, and what it held: (task, step, attempt)."""
+    """What was killed, and what it held."""
 
     pid: int
     open_tasks: int
-    in_hand: tuple[tuple[UUID, str, int], ...]
+    in_hand: tuple[Held, ...]
 
 
 async def run_and_kill(
@@ -92,12 +93,7 @@ async def _freeze_and_kill(tasker: Tasker, task_uuids: Sequence[UUID], pid: int)
     is_doomed = True
     try:
         os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(SETTLE_S)
-        views = await asyncio.gather(*map(tasker.get, task_uuids))
-        open_tasks = sum(view.finished_at is None for view in views)
-        in_hand = tuple(
-            (view.task_uuid, step.name, step.attempt) for view in views for step in view.steps if _is_held(step, pid)
-        )
+        open_tasks, in_hand = await _when_settled(tasker, task_uuids, pid)
         is_doomed = bool(in_hand)
     except ProcessLookupError:
         return None
@@ -107,8 +103,21 @@ async def _freeze_and_kill(tasker: Tasker, task_uuids: Sequence[UUID], pid: int)
     return Kill(pid, open_tasks, in_hand) if in_hand else None
 
 
-def _is_held(step: StepView, pid: int) -> bool:
-    return step.holder is not None and step.holder.pid == pid
+async def _when_settled(tasker: Tasker, task_uuids: Sequence[UUID], pid: int) -> tuple[int, tuple[Held, ...]]:
+    """How many tasks are open, and what the frozen worker holds: what it had sent before may still change that."""
+    open_tasks, held = 0, None
+    for _ in range(SETTLE_LOOKS_MAX):
+        await asyncio.sleep(SETTLE_S)
+        before, views = held, await asyncio.gather(*map(tasker.get, task_uuids))
+        open_tasks = sum(view.finished_at is None for view in views)
+        held = tuple((view.task_uuid, one.name, one.attempt) for view in views for one in _held(view, pid))
+        if held == before:
+            break
+    return open_tasks, held or ()
+
+
+def _held(view: TaskView, pid: int) -> Iterator[StepView]:
+    return (step for step in view.steps if step.holder is not None and step.holder.pid == pid)
 
 
 def _taken_over(kill: Kill, views: Sequence[TaskView]) -> int:
