@@ -13,14 +13,20 @@ declare
   priority_s double precision := tasker_engine.setting('priority_s');
 begin
   return query
-  with satisfied as (
-    select h.task_id, h.template_id, h.class, h.born_at, h.paused_at, c.number, c.channel_id, c.parents as all_parents,
+  with done as materialized (
+    select h.task_id, h.template_id, h.class, h.born_at, h.paused_at, d.number
+    from unnest(_task_ids, _numbers) as d(task_id, number) join unnest(_held) h on h.task_id = d.task_id),
+  parent as materialized (
+    select ts.template_id, ts.number, ts.children, ts.child_channels, ts.child_parents
+    from (select distinct template_id, number from done) d
+    join tasker_engine.template_steps ts on ts.template_id = d.template_id and ts.number = d.number
+    where ts.children <> '{}'),
+  satisfied as (
+    select d.task_id, d.template_id, d.class, d.born_at, d.paused_at, c.number, c.channel_id, c.parents as all_parents,
       count(*)::int as parents
-    from unnest(_task_ids, _numbers) as d(task_id, number)
-    join unnest(_held) h on h.task_id = d.task_id
-    join tasker_engine.template_steps ts on ts.template_id = h.template_id and ts.number = d.number
-    cross join lateral unnest(ts.children, ts.child_channels, ts.child_parents) as c(number, channel_id, parents)
-    group by h.task_id, h.template_id, h.class, h.born_at, h.paused_at, c.number, c.channel_id, c.parents),
+    from done d join parent p on p.template_id = d.template_id and p.number = d.number
+    cross join lateral unnest(p.children, p.child_channels, p.child_parents) as c(number, channel_id, parents)
+    group by d.task_id, d.template_id, d.class, d.born_at, d.paused_at, c.number, c.channel_id, c.parents),
   head as materialized (
     select min(h.urgent_at) as urgent_at from tasker_engine.heads(_channels, _pools) h
     where (select count(*) from satisfied) * 2 > (select sum(f) from unnest(_free) f)),
