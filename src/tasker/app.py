@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -227,7 +228,7 @@ class Tasker:
         """Counts of tasks by state, depth of the queues, living workers, and what this process did."""
         async with self._connections.acquire() as connection:
             found = await self._reads.stats(connection)
-        return {**found, "here": dict(self._worker.counts) if self._worker else {}}
+        return {**asdict(found), "here": dict(self._worker.counts) if self._worker else {}}
 
     async def publish(self, template: Template, *, force: bool = False) -> Published:
         """Publishes a version of a template. Raises TemplateConflict where it exists with other content."""
