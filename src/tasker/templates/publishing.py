@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import orjson
 
 from tasker.model.errors import TemplateConflict
 from tasker.model.template import Template
 from tasker.store.connection import Connection
-from tasker.store.errors import translated
+from tasker.store.errors import DatabaseError, translated
 from tasker.store.verbs import Verbs
 from tasker.templates.definition import differences, digest, to_definition
 
@@ -40,7 +39,7 @@ async def publish(connection: Connection, verbs: Verbs, template: Template, *, f
             orjson.dumps(_steps(template)).decode(),
             force=force,
         )
-    except asyncpg.PostgresError as error:
+    except DatabaseError as error:
         detail = getattr(error, "detail", None)
         if getattr(error, "sqlstate", None) != "TK013" or detail is None:
             raise translated(error) from error
