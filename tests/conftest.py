@@ -18,7 +18,9 @@ for _name in ("DATABASE_URL", "TASKER_DATABASE_URL"):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Words that tests are marked with."""
-    config.addinivalue_line("markers", "unchecked: the test breaks the engine on purpose, its database is not checked")
+    config.addinivalue_line(
+        "markers", "unchecked: the database is not checked after the test: it is huge, or broken on purpose"
+    )
 
 
 @pytest.fixture(scope="session")

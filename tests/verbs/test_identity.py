@@ -116,7 +116,7 @@ async def test_a_key_whose_task_is_gone_is_free(engine: Engine) -> None:
     await engine.publish("a")
     first = await engine.submit({"n": 1}, idempotency_key="k")
     for table in ("ready", "transitions", "steps", "inputs", "tasks"):
-        await engine.connection.execute(f"delete from tasker_engine.{table}")  # noqa: S608 - our own words
+        await engine.connection.execute(f"delete from tasker_engine.{table}")
     assert await engine.submit({"n": 2}, idempotency_key="k") != first
 
 

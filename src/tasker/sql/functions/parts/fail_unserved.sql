@@ -2,7 +2,7 @@
 -- that time: where nobody works at all, work waits. What is in line no longer, or belongs to a paused task, leaves the lane
 -- (a resumption puts it back), so that it does not hide what lies behind. Answers how many steps left their lanes.
 create or replace function tasker_engine.fail_unserved(_most int, _now timestamptz) returns int language plpgsql
-set enable_indexscan = on as $$
+set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
 #variable_conflict use_column
 declare
   since timestamptz := _now - make_interval(secs => tasker_engine.setting('handler_missing_s'));
@@ -47,7 +47,7 @@ end $$;
 -- unserved: what has waited in lanes that no living session serves. A lane's steps wait in the order in which they came:
 -- its first one tells whether to look further.
 create or replace function tasker_engine.unserved(_since timestamptz, _most int)
-returns table (lane int, seq bigint, task_id uuid) language plpgsql stable set enable_indexscan = on as $$
+returns table (lane int, seq bigint, task_id uuid) language plpgsql stable set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
 begin
   return query
   select r.lane, r.seq, r.task_id

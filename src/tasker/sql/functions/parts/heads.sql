@@ -1,6 +1,6 @@
 -- heads: the first waiting step of each lane of these channels, suspects left out. It locks nothing.
 create or replace function tasker_engine.heads(_channels int[], _pools int[])
-returns table (lane int, namespace_id int, pool int, urgent_at timestamptz) language plpgsql stable set enable_indexscan = on as $$
+returns table (lane int, namespace_id int, pool int, urgent_at timestamptz) language plpgsql stable set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
 begin
   return query
   select l.lane, (select c.namespace_id from tasker_engine.channels c where c.channel_id = served.channel_id), served.pool,
@@ -14,7 +14,7 @@ end $$;
 
 -- suspect_heads: the same for steps that lost a worker.
 create or replace function tasker_engine.suspect_heads(_channels int[])
-returns table (lane int, urgent_at timestamptz) language plpgsql stable set enable_indexscan = on as $$
+returns table (lane int, urgent_at timestamptz) language plpgsql stable set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
 begin
   return query
   select l.lane, tasker_engine.urgency(h.born_at, l.class, tasker_engine.setting('priority_s'))

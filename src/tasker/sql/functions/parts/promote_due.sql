@@ -1,5 +1,5 @@
 -- promote_due: steps whose time has come, since _since, become ready; busy ones are left for the next call. Answers how many.
-create or replace function tasker_engine.promote_due(_since timestamptz, _most int, _now timestamptz) returns int language plpgsql set enable_indexscan = on as $$
+create or replace function tasker_engine.promote_due(_since timestamptz, _most int, _now timestamptz) returns int language plpgsql set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
 declare promoted int := 0;
 begin
   if not exists (select from tasker_engine.due where due_at > _since and due_at <= _now) then
@@ -36,4 +36,11 @@ begin
       array(select row(task_id, 0, 0, -1, 0)::tasker_engine.task_change from moved), false, _now))
   select count(*) into promoted from moved, settled;
   return promoted;
+end $$;
+
+-- next_due_s: seconds until the next step is due; null where none is.
+create or replace function tasker_engine.next_due_s(_now timestamptz) returns double precision language plpgsql stable
+set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
+begin
+  return (select extract(epoch from d.due_at - _now) from tasker_engine.due d where d.due_at > _now order by d.due_at limit 1);
 end $$;

@@ -1,7 +1,7 @@
 -- raise_bounds: claims begin to look at a lane's bound, so that they need not pass rows that are gone but, because some
 -- snapshot is open, cannot be removed. A bound never passes what was handed out since the last sweep; a row that a long
 -- transaction committed below it later is found by a look below, every few seconds, and moved up.
-create or replace function tasker_engine.raise_bounds(_now timestamptz) returns void language plpgsql set enable_indexscan = on as $$
+create or replace function tasker_engine.raise_bounds(_now timestamptz) returns void language plpgsql set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
 declare
   seen bigint;
   looked_at timestamptz;

@@ -25,8 +25,7 @@ begin
   end if;
   if cardinality(task_ids) = 0 then
     return query select 'next', null::uuid, null::int, null::int, null::int, null::int, null::text,
-      json_build_object('due_s', extract(epoch from min(d.due_at) - _now))
-    from (select due_at from tasker_engine.due where due_at > _now order by due_at limit 1) d;
+      json_build_object('due_s', tasker_engine.next_due_s(_now));
     return;
   end if;
   return query select * from tasker_engine.grant_steps(_session, task_ids, places, _now);
