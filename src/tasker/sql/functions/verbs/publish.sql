@@ -5,7 +5,7 @@
 -- backoff, backoff_base_s, backoff_max_s, jitter, timeout_s.
 create or replace function tasker_engine.publish(
   _namespace text, _name text, _version text, _digest text, _definition jsonb, _identity_strategy text, _steps jsonb,
-  _force boolean default false, out template_id int, out is_new boolean) language plpgsql set enable_hashjoin = on as $$
+  _force boolean default false, out template_id int, out is_new boolean) language plpgsql as $$
 #variable_conflict use_column
 declare
   latest tasker_engine.templates;
