@@ -10,8 +10,8 @@ import pytest
 from support.templates import template
 from worker_support import Sql, Start, settings
 
-from tasker import Tasker, step_handler
-from tasker.handlers import Handler
+from tasker import Tasker
+from tasker.handlers import Handler, as_handler
 from tasker.model.template import Template
 from tasker.settings import Settings
 
@@ -27,9 +27,7 @@ async def start(database: str) -> AsyncIterator[Start]:
         steps = options.pop("steps", {})
         chosen = settings(**{name: options.pop(name) for name in list(options) if name in Settings.model_fields})
         templates = [template(graph, **steps) if isinstance(graph, str) else graph] if graph is not None else []
-        records = [
-            one if isinstance(one, Handler) else step_handler(name)(one) for name, one in (handlers or {}).items()
-        ]
+        records = [one if isinstance(one, Handler) else as_handler(one, name) for name, one in (handlers or {}).items()]
         made = Tasker(options.pop("dsn", database), templates=templates, handlers=records, settings=chosen, **options)
         started.append(made)
         await made.start()

@@ -5,7 +5,8 @@
 -- (how long the handler ran). _finished_grants are grants of which nothing is held any more. _channels are what the
 -- session serves, _pools the slot pool (1, 2, …) that each needs, _free the free slots of each pool, those of these
 -- outcomes included. Task rows that another verb holds are passed over: their outcomes answer `deferred` and are sent
--- again; with _may_wait the verb waits for them.
+-- again; with _may_wait the verb stands in line for them, but not for longer than the setting report_wait_s: then it raises
+-- 55P03 and has done nothing, so that whoever holds a task for minutes holds up that task only.
 create or replace function tasker_engine.report(
   _session int, _task_ids uuid[], _numbers int[], _attempts int[], _kinds text[], _payloads text[],
   _retry_after_s double precision[], _run_s double precision[], _finished_grants bigint[],
@@ -25,6 +26,9 @@ begin
   if not is_alive then
     _channels := '{}';
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
+  end if;
+  if _may_wait then
+    perform set_config('lock_timeout', (tasker_engine.setting('report_wait_s') * 1000)::int::text, true);
   end if;
   held := tasker_engine.hold_tasks(_task_ids, _may_wait);
   _now := tasker_engine.clock(_now);
