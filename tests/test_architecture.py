@@ -1,0 +1,59 @@
+"""One rule, one home: SQL is in sql/, and the store alone calls it. (tests/test_layout.py holds the arrows.)"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "tasker"
+FUNCTIONS = sorted((SOURCE / "sql" / "functions").rglob("*.sql"))
+_WRITES = re.compile(r"\b(insert into|update|delete from|truncate)\s+tasker_engine\.", re.IGNORECASE)
+_BOOKKEEPING = {"migrations", "functions_loaded"}
+
+
+def _strings(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of every string of a file that is no docstring."""
+    tree = ast.parse(file.read_text())
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+
+
+def test_only_the_store_names_what_is_in_the_schema() -> None:
+    """Outside sql/ and store/ no Python knows what the schema holds, but the call that users run themselves."""
+    wrong = [
+        f"{file.relative_to(SOURCE)}:{line}: {text[:60]}"
+        for file in SOURCE.rglob("*.py")
+        if file.relative_to(SOURCE).parts[0] not in ("sql", "store", "submission.py")
+        for line, text in _strings(file)
+        if "tasker_engine." in text
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_python_writes_through_verbs_alone() -> None:
+    """The store writes no table of the engine itself; the runner of migrations keeps its own two."""
+    wrong = [
+        f"{file.relative_to(SOURCE)}:{line}: {text[:60]}"
+        for file in SOURCE.rglob("*.py")
+        for line, text in _strings(file)
+        for write in _WRITES.finditer(text)
+        if re.match(r"\w+", text[write.end() :])[0] not in _BOOKKEEPING  # type: ignore[index]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("file", FUNCTIONS, ids=lambda file: file.stem)
+def test_a_function_says_what_it_promises(file: Path) -> None:
+    """Each file of functions opens with a comment; none builds its SQL at run time, and none is a trigger."""
+    text = file.read_text()
+    assert re.match(r"-- \w", text), f"{file.name} does not say what it holds"
+    code = re.sub(r"--.*", "", text)
+    assert not re.search(r"\bexecute\s+(format|'|\w+\s*\|\|)|create (or replace )?trigger", code), (
+        "dynamic SQL, trigger"
+    )
