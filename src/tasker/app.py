@@ -94,7 +94,7 @@ class Tasker:
         templates = self._load_templates()
         if self._wants_worker and self._handlers:
             for template in templates:
-                check_handlers(template, self._handlers)
+                check_handlers(template, self._handlers, self._queues)
         if self._given_dsn is None:
             self._embedded = await asyncio.to_thread(start_embedded)
         self.dsn = self._given_dsn or (self._embedded.dsn if self._embedded else "")
@@ -283,11 +283,18 @@ class SyncTasker:
     def start(self) -> None:
         """See Tasker.start."""
         self._thread.start()
-        self._run(self._tasker.start())
+        try:
+            self._run(self._tasker.start())
+        except BaseException:
+            self._end_loop()
+            raise
 
     def stop(self, drain_s: float | None = None) -> None:
         """See Tasker.stop."""
         self._run(self._tasker.stop(drain_s))
+        self._end_loop()
+
+    def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import Parameter, signature
 
 from tasker.handlers import Handler
-from tasker.model.errors import HandlerNotFound
+from tasker.handlers.functional import declaration_of
+from tasker.model.errors import HandlerNotFound, InvalidHandler
 from tasker.model.template import HandlerRef, Step, Template
-from tasker.templates.graph import ancestors
+from tasker.templates.graph import ancestors, ancestors_of
+from tasker.templates.report import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,37 @@ def unreadable_plan(template_id: int, number: int) -> StepPlan:
     return StepPlan(number, step, template, None, frozenset(), {}, has_checks=False)
 
 
-def check_handlers(template: Template, handlers: Mapping[str, Handler]) -> None:
-    """Raises HandlerNotFound, which names every step of the template whose handler is missing."""
-    missing = [step for step in template.steps if step.handler.callable not in handlers]
+def check_handlers(template: Template, handlers: Mapping[str, Handler], queues: Sequence[str] | None = None) -> None:
+    """Holds a template against the handlers of a process that serves these queues (None: all).
+
+    Raises HandlerNotFound, which names every step whose handler is missing, and InvalidHandler, which names every
+    dependency that a handler declares and that does not come before its step.
+    """
+    served = [step for step in template.steps if queues is None or (step.queue or template.namespace) in queues]
+    missing = [step for step in served if step.handler.callable not in handlers]
     if missing:
         named = ", ".join(f'"{step.handler.callable}" (step {step.name})' for step in missing)
         raise HandlerNotFound(
             f"{template.full_name} names handlers that this process does not have: {named}. "
             f"It has: {', '.join(sorted(handlers)) or 'none'}"
         )
+    problems = [problem for step in served for problem in _misreadings(template, step, handlers[step.handler.callable])]
+    if problems:
+        raise InvalidHandler(f"{template.full_name}: {'; '.join(problems)}")
+
+
+def _misreadings(template: Template, step: Step, handler: Handler) -> Iterator[str]:
+    """What the handler of a step cannot do without, and the step's ancestors do not give."""
+    declaration = declaration_of(handler.source)
+    if declaration is None or not declaration.dependencies:
+        return
+    before = ancestors_of(template, step.name)
+    parameters = signature(handler.source).parameters
+    for name, (wanted, _) in declaration.dependencies.items():
+        if wanted in before or (name in parameters and parameters[name].default is not Parameter.empty):
+            continue
+        depends = f'step {step.name}: its handler {handler.place} depends on "{wanted}"'
+        if any(other.name == wanted for other in template.steps):
+            yield f"{depends}, which does not come before the step: add it to the step's dependencies"
+        else:
+            yield f"{depends}, which is no step of the template{did_you_mean(wanted, before)}"

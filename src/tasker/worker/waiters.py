@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
-from tasker.store.errors import CONNECTION_ERRORS
+import structlog
 
+from tasker.model.errors import TaskerError
+from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
+
+_log = structlog.get_logger("tasker.worker")
 POLL_FIRST_S, POLL_MAX_S = 0.02, 0.5
 
 
@@ -40,13 +44,14 @@ class Waiters:
                     future.set_result(state)
 
     async def close(self) -> None:
-        """Stops polling; who still waits is cancelled."""
+        """Stops polling; who still waits is told so."""
         if self._poll is not None:
             self._poll.cancel()
             await asyncio.gather(self._poll, return_exceptions=True)
         for futures in self._waiting.values():
             for future in futures:
-                future.cancel()
+                if not future.done():
+                    future.set_exception(TaskerError("this Tasker was stopped while a task was waited for; it goes on"))
 
     def _forget(self, task_id: UUID, future: asyncio.Future[str]) -> None:
         futures = self._waiting.get(task_id, [])
@@ -64,4 +69,7 @@ class Waiters:
             try:
                 self.resolve(await self._ask(list(self._waiting)))
             except CONNECTION_ERRORS:
+                self._wait_s = POLL_MAX_S
+            except DatabaseError as error:
+                _log.warning("the database refused to say which tasks have ended", error=str(error))
                 self._wait_s = POLL_MAX_S
