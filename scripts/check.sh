@@ -34,7 +34,8 @@ on_older_postgres() {
 stage "ruff check" $bin/ruff check .
 stage "ruff format" $bin/ruff format --check .
 stage "pyright" $bin/pyright
-stage "tests, PostgreSQL 18" $bin/python -m pytest -q -n 2 --durations 10
+stage "make test, PostgreSQL 18" make --no-print-directory test
+stage "slow tests, PostgreSQL 18" $bin/python -m pytest -q -n 2 -m slow --durations 10
 stage "tests of the engine, PostgreSQL 15" on_older_postgres
 stage "demo" $bin/tasker demo
 printf '\n== everything passed in %s s\n' $(($(date +%s) - started))
