@@ -43,6 +43,14 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def make(*arguments: str, **environment: str) -> str:
+    """What make prints, as if it were not the one that runs these tests."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", *arguments], cwd=ROOT, env=outside | environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
 def makefile_verbs() -> set[str]:
     return set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
@@ -65,8 +73,7 @@ def test_no_committed_file_names_a_download_host_or_a_machines_path() -> None:
 def test_the_makefile_has_at_most_ten_verbs_and_lists_them() -> None:
     """`make` alone names every verb, and there are at most ten."""
     verbs = makefile_verbs()
-    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert set(re.findall(r"^  make (\w+)", listed, re.MULTILINE)) == verbs
+    assert set(re.findall(r"^  make (\w+)", make(), re.MULTILINE)) == verbs
     assert len(verbs) <= 10
 
 
@@ -80,11 +87,10 @@ def test_the_two_commands_of_the_readme_exist() -> None:
 def test_make_hides_the_shells_databases() -> None:
     """Whatever DATABASE_URL the shell holds, the recipes do not see it."""
     probe = 'probe: ; @echo "[$$DATABASE_URL][$$TASKER_DATABASE_URL]"'
-    environment = {**os.environ, "DATABASE_URL": "postgres://elsewhere/x", "TASKER_DATABASE_URL": "postgres://else/y"}
-    answer = subprocess.run(
-        ["make", "--eval", probe, "probe"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    answer = make(
+        "--eval", probe, "probe", DATABASE_URL="postgres://elsewhere/x", TASKER_DATABASE_URL="postgres://else/y"
     )
-    assert answer.stdout.strip() == "[][]"
+    assert answer.strip() == "[][]"
 
 
 @pytest.mark.parametrize("name", LOCKS)
