@@ -156,3 +156,36 @@ async def test_history_names_every_move(engine: Engine, reads: Reads, reader: An
     assert moves[6].detail is not None
     assert (moves[6].detail["actor"], moves[6].detail["reason"]) == ("ada", "again")
     assert [m.seq for m in await reads.history(reader, [task], 1)] == [1, 2, 3, 4]
+
+
+COST = """
+select coalesce(sum(seq_tup_read), 0)::int, coalesce(sum(idx_tup_fetch), 0)::int
+from pg_stat_xact_user_tables where schemaname = 'tasker_engine'
+"""
+
+
+@pytest.mark.parametrize("is_analyzed", [True, False])
+async def test_a_view_keeps_its_plan(engine: Engine, reads: Reads, reader: Any, is_analyzed: bool) -> None:
+    """A plan made while the tables held one task serves as well when they hold thousands."""
+    await engine.publish("a -> b, c -> d")
+    session = await engine.session()
+    first = await engine.submit()
+    if is_analyzed:
+        await engine.connection.raw.execute("analyze")
+    connections = (reader, (await engine.connect()).raw)
+    for connection in connections:
+        await reads.task_view(connection, first)
+        await reads.readiness(connection, [first])
+        await reads.summaries(connection, [first])
+    for number in range(20):
+        await engine.publish("a -> b", name=f"other{number}")
+    tasks = await engine.submit_many(3_000, name="flow")
+    await session.work_off()
+    for connection in connections:
+        for read in (reads.task_views, reads.readiness, reads.execution_contexts, reads.summaries, reads.levels):
+            await connection.execute("select pg_stat_force_next_flush()")  # what was counted before is no part of it
+            async with connection.transaction():
+                await read(connection, [tasks[1500]])
+                read_through, fetched = await connection.fetchrow(COST)
+            assert read_through <= 100, f"{read.__name__} reads {read_through} rows in sequence"
+            assert fetched <= 400, f"{read.__name__} fetches {fetched} rows for a task of four steps"

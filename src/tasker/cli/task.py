@@ -12,7 +12,7 @@ from tasker.cli import exits
 from tasker.cli.common import Common, TaskId, many, moment
 from tasker.cli.database import Database, with_database
 from tasker.cli.show import duration, print_json, print_line, print_table, time
-from tasker.cli.task_pages import as_json, error_line, print_task
+from tasker.cli.task_pages import as_json, error_line, print_task, step_as_json
 from tasker.model.errors import TaskNotFound
 from tasker.model.states import TaskState
 from tasker.model.task import TaskFilter, TaskPage, TaskView, Transition
@@ -96,7 +96,7 @@ def steps(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
         if common.json:
             found = [
                 {
-                    **asdict(step),
+                    **step_as_json(step),
                     "level": levels[step.name],
                     "ready_for_execution": each.ready_for_execution,
                     "why": each.why,

@@ -19,7 +19,13 @@ _SHOWN_MAX = 200
 
 def as_json(view: TaskView) -> dict[str, Any]:
     """The document of a task: its own fields, then its steps, results and errors."""
-    return {**asdict(view.task), "steps": view.steps, "results": view.results, "errors": view.errors}
+    steps = [step_as_json(step) for step in view.steps]
+    return {**asdict(view.task), "steps": steps, "results": view.results, "errors": view.errors}
+
+
+def step_as_json(step: StepView) -> dict[str, Any]:
+    """The document of a step."""
+    return {"step_uuid": step.step_uuid, **asdict(step)}
 
 
 def print_task(view: TaskView) -> None:

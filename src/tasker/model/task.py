@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from tasker.model.errors import StepNotFound
+from tasker.model.ids import step_uuid
 from tasker.model.states import StepState, TaskState
 
 
@@ -65,7 +66,6 @@ class StepView:
     """A step of a task. Times carry a zone; those of a step that ran several times are of its last attempt."""
 
     task_uuid: UUID
-    step_uuid: UUID
     number: int
     name: str
     handler: str
@@ -93,6 +93,11 @@ class StepView:
     result: Any
     error: Mapping[str, Any] | None
     """The record of its last failure, also where a later try succeeded."""
+
+    @property
+    def step_uuid(self) -> UUID:
+        """The step's public id."""
+        return step_uuid(self.task_uuid, self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +175,6 @@ class Readiness:
     """Whether a step can run now, and what it waits for if not."""
 
     task_uuid: UUID
-    step_uuid: UUID
     number: int
     name: str
     state: StepState
@@ -188,6 +192,11 @@ class Readiness:
     last_attempted_at: datetime | None
     why: str | None
     """A sentence for people; None for a step that has ended."""
+
+    @property
+    def step_uuid(self) -> UUID:
+        """The step's public id."""
+        return step_uuid(self.task_uuid, self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from uuid import UUID
 import orjson
 
 from tasker.model.fleet import ChannelInfo, SessionInfo, Stats, TemplateDefinition, TemplateInfo
-from tasker.model.ids import step_uuid
 from tasker.model.states import StepState, TaskState
 from tasker.model.task import (
     ExecutionContext,
@@ -80,10 +79,8 @@ def task_info(row: Row, context: Mapping[str, Any] | None = None) -> TaskInfo:
 
 def step_view(row: Row, holder: Row | None, result: Any, error: Row | None) -> StepView:
     """A row of `read_steps`, its JSON parsed."""
-    task_uuid = uid(row["task_id"])
     return StepView(
-        task_uuid=task_uuid,
-        step_uuid=step_uuid(task_uuid, row["number"]),
+        task_uuid=uid(row["task_id"]),
         number=row["number"],
         name=row["name"],
         handler=row["handler"],
@@ -153,10 +150,24 @@ def transition(row: Row) -> Transition:
 
 def readiness(row: Row) -> Readiness:
     """A row of `read_readiness`."""
-    known = dict(row)
-    task_uuid = known.pop("task_id")
-    state = StepState(known.pop("state"))
-    return Readiness(task_uuid=task_uuid, step_uuid=step_uuid(task_uuid, known["number"]), state=state, **known)
+    return Readiness(
+        task_uuid=row["task_id"],
+        number=row["number"],
+        name=row["name"],
+        state=StepState(row["state"]),
+        dependencies_satisfied=row["dependencies_satisfied"],
+        retry_eligible=row["retry_eligible"],
+        ready_for_execution=row["ready_for_execution"],
+        last_failure_at=row["last_failure_at"],
+        next_retry_at=row["next_retry_at"],
+        total_parents=row["total_parents"],
+        completed_parents=row["completed_parents"],
+        tries=row["tries"],
+        max_attempts=row["max_attempts"],
+        backoff_s=row["backoff_s"],
+        last_attempted_at=row["last_attempted_at"],
+        why=row["why"],
+    )
 
 
 def execution_context(row: Row) -> ExecutionContext:

@@ -15,7 +15,7 @@ begin
     cross join unnest(coalesce(_states::tasker_engine.state[], enum_range(null::tasker_engine.state))) as wanted_state(state)
     cross join lateral (
       select t.task_id from tasker_engine.tasks t
-      where t.template_id = wanted.template_id and t.state = wanted_state.state
+      where t.template_id = wanted.template_id and t.template_id > 0 and t.state = wanted_state.state
         and t.task_id < tasker_engine.id_below(_before, _created_until) and t.task_id >= tasker_engine.id_from(_created_from)
         and (_created_from is null or t.created_at >= _created_from) and (_created_until is null or t.created_at < _created_until)
       order by t.template_id desc, t.state desc, t.task_id desc limit _limit) head
@@ -41,7 +41,7 @@ begin
     from unnest(_states::tasker_engine.state[]) as wanted_state(state)
     cross join lateral (
       select t.task_id from tasker_engine.tasks t
-      where t.state = wanted_state.state
+      where t.state = wanted_state.state and t.template_id > 0
         and t.task_id < tasker_engine.id_below(_before, _created_until) and t.task_id >= tasker_engine.id_from(_created_from)
         and (_created_from is null or t.created_at >= _created_from) and (_created_until is null or t.created_at < _created_until)
       order by t.state desc, t.task_id desc limit _limit) head

@@ -6,9 +6,8 @@ returns table (
   task_id uuid, number int, name text, seq int, from_state text, to_state text, attempt int, at timestamptz,
   worker text, detail jsonb)
 language plpgsql stable
-set plan_cache_mode = force_generic_plan set join_collapse_limit = 1 set from_collapse_limit = 1 set jit = off
-set enable_seqscan = off set enable_indexscan = off set enable_indexonlyscan = off
-set enable_hashjoin = off set enable_mergejoin = off as $$
+set plan_cache_mode = force_custom_plan set jit = off set enable_seqscan = off set enable_indexscan = on
+set enable_indexonlyscan = on set enable_hashjoin = on set enable_mergejoin = on as $$
 #variable_conflict use_column
 begin
   return query

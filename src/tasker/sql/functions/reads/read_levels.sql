@@ -2,18 +2,18 @@
 create or replace function tasker_engine.read_levels(_task_ids uuid[])
 returns table (task_id uuid, number int, name text, level int)
 language plpgsql stable
-set plan_cache_mode = force_generic_plan set join_collapse_limit = 1 set from_collapse_limit = 1 set jit = off
-set enable_seqscan = off set enable_indexscan = off set enable_indexonlyscan = off
-set enable_hashjoin = off set enable_mergejoin = off as $$
+set plan_cache_mode = force_custom_plan set jit = off set enable_seqscan = off set enable_indexscan = on
+set enable_indexonlyscan = on set enable_hashjoin = on set enable_mergejoin = on as $$
 #variable_conflict use_column
 begin
   return query
-  select t.task_id, p.number, p.name, l.level
+  select t.task_id, l.number::int, l.name, l.level
   from unnest(_task_ids) as asked(task_id)
   join tasker_engine.tasks t on t.task_id = asked.task_id
-  cross join lateral unnest(tasker_engine.template_levels(t.template_id)) with ordinality as l(level, number)
-  join tasker_engine.template_steps p on p.template_id = t.template_id and p.number = l.number
-  order by t.task_id, l.level, p.number;
+  cross join lateral (
+    select array_agg(p.name order by p.number) as names from tasker_engine.template_steps p where p.template_id = t.template_id) n
+  cross join lateral unnest(tasker_engine.template_levels(t.template_id), n.names) with ordinality as l(level, name, number)
+  order by t.task_id, l.level, l.number;
 end $$;
 
 -- template_levels: the level of each step, in the order of their numbers, which run from 1. Every edge is looked at once.

@@ -11,7 +11,7 @@ begin
     (select coalesce(json_object_agg(w.state, c.count) filter (where c.count > 0), '{}')
      from unnest(enum_range(null::tasker_engine.state)) as w(state)
      cross join lateral (
-       select count(*) from (select from tasker_engine.tasks t where t.state = w.state limit _count_max) t) c),
+       select count(*) from (select from tasker_engine.tasks t where t.state = w.state and t.template_id > 0 limit _count_max) t) c),
     (select coalesce(json_agg(q order by q.namespace, q.queue, q.handler), '[]') from tasker_engine.read_channels(_count_max, _now) q),
     (select count(*)::int from (select from tasker_engine.due limit _count_max) d),
     count(*)::int, (count(*) filter (where s.is_idle))::int

@@ -9,9 +9,7 @@ returns table (
   task_id uuid, number int, name text, state text, tries int, ready_at timestamptz, first_granted_at timestamptz,
   ended_at timestamptz, queue_s double precision, run_s double precision, retry_s double precision, critical_place int)
 language plpgsql stable
-set plan_cache_mode = force_generic_plan set join_collapse_limit = 1 set from_collapse_limit = 1 set jit = off
-set enable_seqscan = off set enable_indexscan = off set enable_indexonlyscan = off
-set enable_hashjoin = off set enable_mergejoin = off as $$
+set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off set enable_indexscan = on as $$
 #variable_conflict use_column
 begin
   _now := coalesce(_now, clock_timestamp());
@@ -22,15 +20,16 @@ begin
       case when s.state in ('complete', 'error', 'cancelled', 'resolved_manually') then s.finished_at end as ended_at
     from tasker_engine.step_times(_task_ids, _now) s),
   ways as materialized (
-    select t.task_id, tasker_engine.critical_places(t.template_id, e.ends) as places,
-      (select f.names from tasker_engine.step_flags(t.task_id, t.template_id) f) as names
+    select t.task_id, t.template_id, tasker_engine.critical_places(t.template_id, e.ends) as places
     from (select w.task_id, array_agg(case when w.ready_at is not null then coalesce(w.ended_at, _now) end order by w.number) as ends
           from timed w group by w.task_id) e
-    join tasker_engine.tasks t on t.task_id = e.task_id)
-  select y.task_id, w.number, y.names[w.number], w.state::text, w.tries, w.ready_at, w.granted_at, w.ended_at,
+    cross join lateral (select * from tasker_engine.tasks t where t.task_id = e.task_id offset 0) t)
+  select y.task_id, w.number, p.name, w.state::text, w.tries, w.ready_at, w.granted_at, w.ended_at,
     w.queue_s, w.run_s, w.retry_s, nullif(y.places[w.number], 0)
   from ways y
   join timed w on w.task_id = y.task_id
+  cross join lateral (
+    select p.name from tasker_engine.template_steps p where p.template_id = y.template_id and p.number = w.number offset 0) p
   order by y.task_id, w.number;
 end $$;
 
@@ -48,12 +47,11 @@ begin
     select h.task_id, h.number, h.from_state, h.to_state, h.at, date_part('epoch', h.at - _now) as at_s,
       null::tasker_engine.state as state, null::int as tries, null::timestamptz as finished_at, null::float8 as lag_s
     from unnest(_task_ids) as asked(task_id)
-    join tasker_engine.transitions h on h.task_id = asked.task_id
-    where h.number > 0
+    cross join lateral (select * from tasker_engine.transitions h where h.task_id = asked.task_id and h.number > 0 offset 0) h
     union all
     select s.task_id, s.number, null, null, null, 0, s.state, s.tries, s.finished_at, date_part('epoch', s.started_at - s.granted_at)
     from unnest(_task_ids) as asked(task_id)
-    join tasker_engine.steps s on s.task_id = asked.task_id),
+    cross join lateral (select * from tasker_engine.steps s where s.task_id = asked.task_id offset 0) s),
   summed as (
     select m.task_id, m.number, max(m.state) as state, max(m.tries) as tries, min(m.at) as moved_at,
       min(m.at) filter (where m.to_state = 'in_progress') as granted_at, max(m.finished_at) as finished_at,

@@ -4,7 +4,8 @@
 -- unended_tasks: tasks in which something may still happen, those in error included.
 create or replace function tasker_engine.unended_tasks(_task_ids uuid[]) returns setof tasker_engine.tasks language sql stable as $$
   select * from tasker_engine.tasks t
-  where t.state not in ('complete', 'cancelled', 'resolved_manually') and (_task_ids is null or t.task_id = any (_task_ids))
+  where t.state not in ('complete', 'cancelled', 'resolved_manually') and t.template_id > 0
+    and (_task_ids is null or t.task_id = any (_task_ids))
 $$;
 
 -- wrong_waiting: steps whose `waiting` is not the number of parents that do not satisfy them.
