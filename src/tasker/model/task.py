@@ -265,7 +265,11 @@ class TaskSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
-    """Which tasks a list shows; None filters nothing. `states` are joined by or, all else by and."""
+    """Which tasks a list shows; None filters nothing. `states` are joined by or, all else by and.
+
+    `created_from` is included, `created_until` is not. Both go by the time that a task's id carries, as the order does:
+    that is when it was submitted, unless the id was made earlier.
+    """
 
     states: tuple[TaskState, ...] | None = None
     namespace: str | None = None

@@ -1,7 +1,7 @@
 -- list_tasks: a page of tasks, newest first (by id, which carries the time), with the columns of read_tasks but the context.
 --
--- Null filters nothing. _before: the id that the last page ended with. One of three searches finds the ids, each along an
--- index in the list's order, by a plan made for the values asked for.
+-- Null filters nothing. _before: the id that the last page ended with. The times are those that the ids carry, as is the
+-- order. One of three searches finds the ids, each along an index in the list's order, by a plan made for the values asked.
 create or replace function tasker_engine.list_tasks(
   _limit int, _before uuid default null, _states text[] default null, _namespace text default null, _name text default null,
   _version text default null, _tag text default null, _correlation_id uuid default null, _initiator text default null,
@@ -19,6 +19,9 @@ set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   found_ids uuid[];
   templates int[];
+  states tasker_engine.state[] := _states;
+  lowest uuid := coalesce(tasker_engine.id_at(_created_from), '00000000-0000-0000-0000-000000000000');
+  above uuid := least(_before, tasker_engine.id_at(_created_until), 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 begin
   if _limit not between 1 and 500 then
     raise exception 'a page has 1 to 500 tasks, not %', _limit using errcode = 'TK008';
@@ -29,10 +32,10 @@ begin
       where (_namespace is null or n.name = _namespace) and (_name is null or t.name = _name) and (_version is null or t.version = _version));
   end if;
   found_ids := case
-    when num_nonnulls(_tag, _correlation_id, _initiator) > 0 then tasker_engine.find_by_input(
-      _limit, _before, _states, templates, _tag, _correlation_id, _initiator, _created_from, _created_until)
-    when templates is not null then tasker_engine.find_by_template(_limit, _before, _states, templates, _created_from, _created_until)
-    else tasker_engine.find_by_state(_limit, _before, _states, _created_from, _created_until)
+    when num_nonnulls(_tag, _correlation_id, _initiator) > 0 then
+      tasker_engine.find_by_input(_limit, lowest, above, states, templates, _tag, _correlation_id, _initiator)
+    when templates is not null then tasker_engine.find_by_template(_limit, lowest, above, states, templates)
+    else tasker_engine.find_by_state(_limit, lowest, above, states)
   end;
   return query
   select t.task_id, n.name, p.name, p.version, t.state::text, t.paused_at is not null, i.priority, i.initiator,
