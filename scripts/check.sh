@@ -6,6 +6,9 @@ cd "$(dirname "$0")/.."
 bin=.venv/bin
 older=${TASKER_OLDER_POSTGRES_BIN:-/usr/lib/postgresql/15/bin}
 
+if [ "${CI:-}" = 1 ]; then
+    export PYTEST_ADDOPTS="-p ci_skips" PYTHONPATH=tests
+fi
 started=$(date +%s)
 
 stage() {
@@ -19,12 +22,12 @@ stage() {
 
 on_older_postgres() {
     if [ ! -x "$older/initdb" ]; then
-        echo "SKIPPED: no PostgreSQL 15 in $older (apt-get install postgresql-15, or set TASKER_OLDER_POSTGRES_BIN)"
+        echo "NOT RUN: no PostgreSQL 15 in $older (apt-get install postgresql-15, or set TASKER_OLDER_POSTGRES_BIN)"
         [ "${CI:-}" != 1 ]
         return
     fi
     suites=
-    for folder in verbs store worker embedded; do
+    for folder in verbs reads worker survival embedded; do
         if [ -d tests/$folder ]; then suites="$suites tests/$folder"; fi
     done
     # shellcheck disable=SC2086  (one word a folder)

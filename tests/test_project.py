@@ -224,3 +224,18 @@ def test_the_architecture_names_every_folder() -> None:
     assert len(packages) >= 8
     for package in packages:
         assert f"  {package.name}/ " in page, f"docs/architecture.md does not name src/tasker/{package.name}/"
+
+
+@pytest.mark.parametrize(("reason", "exit_code"), [("the wheel is not installed", 1), ("needs root", 0)])
+def test_in_ci_a_missing_component_is_a_failure(reason: str, exit_code: int, tmp_path: Path) -> None:
+    """With the plugin that CI loads, a skip for want of a component fails the run; other skips do not."""
+    (tmp_path / "test_it.py").write_text(f"import pytest\n\ndef test_it():\n    pytest.skip({reason!r})\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "ci_skips", "test_it.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests"), "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == exit_code, ran.stdout
