@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any
 
@@ -206,6 +207,27 @@ async def test_looking_changes_nothing(engine: Engine, reader: Any) -> None:
     before = await engine.rows("select xmin::text, * from tasker_engine.tasks")
     await tables(reader)
     assert await engine.rows("select xmin::text, * from tasker_engine.tasks") == before
+
+
+async def test_work_going_on_is_no_fault(engine: Engine, reader: Any) -> None:
+    """While workers run, the doctor finds nothing, and its repairs change nothing."""
+    await engine.publish("a -> b, c -> d")
+    sessions = [await engine.session(connection=await engine.connect()) for _ in range(3)]
+    tasks = await engine.submit_many(300)
+
+    async def work(session: Session) -> None:
+        while grants := await session.claim(5):
+            await session.succeed(*grants, room=0)
+
+    async with asyncio.TaskGroup() as group:
+        workers = [group.create_task(work(session)) for session in sessions]
+        looks = 0
+        while not all(worker.done() for worker in workers):
+            found = await tables(reader, repair=True)
+            assert all(finding.is_ok and not finding.repaired for finding in found.values()), found
+            looks += 1
+    assert looks > 1
+    assert {await engine.state(task) for task in tasks} == {"complete"}
 
 
 async def test_work_that_no_worker_has_a_handler_for_is_told(engine: Engine, reader: Any) -> None:
