@@ -225,6 +225,7 @@ class Executor:
     def _finish(self, held: Held, outcome: Outcome | None) -> None:
         held.run_s = time.monotonic() - held.started_at if held.started_at else 0.0
         held.outcome = outcome
+        held.context = None  # it knows the step, for signs of life: only the garbage collector would break that circle
         self._timed.discard(held)
         self._slots.give_back(held)
         self._done(held)
