@@ -10,7 +10,7 @@ from support.templates import template
 from support.until import until
 from worker_support import Sql, Start
 
-from tasker import Tasker, depends_on
+from tasker import StepContext, Tasker, depends_on
 from tasker.model.errors import DatabaseUnavailable, HandlerNotFound, InvalidHandler
 
 
@@ -127,24 +127,21 @@ async def _is(sql: Sql, task_uuid: Any, number: int, state: str) -> bool:
 
 async def test_a_busy_worker_still_looks_for_work(start: Start, sql: Sql) -> None:
     """Work that came without a wake-up is found by the next poll, however busy the worker is with other steps."""
-    is_over = False
+    names = [f"s{n}" for n in range(300)]
 
-    async def busy() -> None:
-        await asyncio.sleep(0.01)
+    async def busy(context: StepContext) -> None:
+        if context.template.name == "long":
+            await asyncio.sleep(0.01)
 
-    tasker = await start("a -> b -> c -> d -> e", dict.fromkeys("abcde", busy), poll_s=0.1)
-
-    async def keep_busy() -> None:
-        while not is_over:
-            task = await tasker.submit("flow", namespace="tests")
-            await tasker.wait(task.task_uuid, 10)
-
-    tasker._worker.wake = lambda: None  # type: ignore[union-attr, method-assign]
-    keepers = [asyncio.create_task(keep_busy()) for _ in range(3)]
+    graph = template(" -> ".join(names), name="long")
+    tasker = await start(graph, dict.fromkeys(names, busy), poll_s=0.1)
+    client = await start(template("s0"), worker=False)
+    long = await tasker.submit("long", namespace="tests")
+    await sql.beats(2)
     quiet = await sql.value("select task_id from tasker_engine.submit('tests', 'flow', null, null, array['{}'::jsonb])")
-    assert (await tasker.wait(quiet, 10)).status == "complete"
-    is_over = True
-    await asyncio.gather(*keepers)
+    assert (await client.wait(quiet, 10)).status == "complete"
+    assert (await client.get(long.task_uuid)).status == "steps_in_process"
+    await client.cancel(long.task_uuid)
 
 
 async def test_what_a_full_worker_left_is_taken_at_once(start: Start) -> None:

@@ -72,7 +72,7 @@ class Sql:
 
     async def beats(self, count: int) -> None:
         """Returns when the newest session has beaten so many times more."""
-        query = "select beat_at from tasker_engine.sessions order by session_id desc limit 1"
+        query = "select beat_at from tasker_engine.sessions where ended_at is null order by session_id desc limit 1"
         for _ in range(count):
             last = await self.value(query)
             await until(lambda last=last: self._differs(query, last), "the session beats")
