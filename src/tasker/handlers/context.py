@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 
+from tasker.model.ids import step_uuid
 from tasker.model.template import Step, Template
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class StepContext:
         "_logger",
         "_results",
         "_results_json",
+        "_step_uuid",
         "attempt",
         "cancelled",
         "correlation_id",
@@ -45,7 +47,6 @@ class StepContext:
         "max_attempts",
         "number",
         "step_name",
-        "step_uuid",
         "task_uuid",
         "template",
         "tries",
@@ -54,7 +55,7 @@ class StepContext:
     def __init__(
         self,
         task_uuid: UUID,
-        step_uuid: UUID,
+        step_uuid: UUID | None,
         step_name: str,
         number: int,
         attempt: int,
@@ -68,7 +69,7 @@ class StepContext:
         beat: Callable[[], object] | None = None,
     ) -> None:
         self.task_uuid = task_uuid
-        self.step_uuid = step_uuid
+        self._step_uuid = step_uuid
         self.step_name = step_name
         self.number = number
         self.attempt = attempt
@@ -88,7 +89,7 @@ class StepContext:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For process pools: everything travels but the beat, which belongs to the worker's own process."""
-        arguments = (self.task_uuid, self.step_uuid, self.step_name, self.number, self.attempt, self.tries)
+        arguments = (self.task_uuid, self._step_uuid, self.step_name, self.number, self.attempt, self.tries)
         rest = (self.max_attempts, self.template, self._inputs_json, dict(self._results_json))
         return StepContext, (*arguments, *rest, self.correlation_id, self.deadline)
 
@@ -182,6 +183,13 @@ class StepContext:
         return self.configuration.get(key)
 
     # Which execution this is.
+
+    @property
+    def step_uuid(self) -> UUID:
+        """The step's public id, the same for every attempt."""
+        if self._step_uuid is None:
+            self._step_uuid = step_uuid(self.task_uuid, self.number)
+        return self._step_uuid
 
     @property
     def idempotency_key(self) -> str:

@@ -17,7 +17,6 @@ import orjson
 
 from tasker.handlers import StepContext, outcome_of_error, outcome_of_result
 from tasker.model.errors import HandlerNotFound, InvalidInput, PermanentError, StepTimeoutError, StepValidationError
-from tasker.model.ids import step_uuid
 from tasker.model.outcome import Outcome, released
 from tasker.templates import check_inputs, check_result
 from tasker.worker.held import Held
@@ -115,7 +114,7 @@ class Executor:
             held.inputs = orjson.dumps(checked).decode()
         return StepContext(
             held.task_id,
-            step_uuid(held.task_id, held.number),
+            None,
             plan.step.name,
             held.number,
             held.attempt,
