@@ -44,7 +44,7 @@ USAGE = [
     (["task", "list", "--since", "yesterday"], "2h, 7d"),
     (["task", "submit", "a/b@", "--context", "{}"], "names no template"),
     (["task", "submit", "/b"], "names no template"),
-    ([*ORDER, "--priority", "3"], "from -2 to 2"),
+    ([*ORDER, "--priority", "high"], "--priority"),
     ([*ORDER, "--delay", "5", "--start-at", "2030-01-01"], "not both"),
     ([*ORDER, "--delay", "-5"], "from 0"),
     ([*ORDER, "--wait", "--timeout", "-1"], "--timeout"),

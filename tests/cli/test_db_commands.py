@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from cli_shell import Shell
+from cli_shell import TEMPLATE, Shell
 
 
 @pytest.fixture
@@ -65,6 +65,25 @@ def test_a_schema_that_is_not_taskers_is_told(bare: Shell) -> None:
         connection.execute("create schema tasker_engine")
     assert "TASKER_SCHEMA" in bare.ok("db", "status")["schema"]["problem"]
     assert bare.run("db", "migrate").code == 5
+
+
+def test_commands_work_in_a_schema_of_another_name(
+    bare: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """TASKER_SCHEMA names the schema in which everything happens."""
+    monkeypatch.setenv("TASKER_SCHEMA", "works")
+    file = tmp_path / "order.yaml"
+    file.write_text(TEMPLATE)
+    assert bare.ok("db", "migrate")["schema"] == "works"
+    bare.ok("template", "publish", file)
+    task = bare.ok("task", "submit", "shop/order", "--context", '{"item": "cup"}')["task_uuid"]
+    for words in ("get", "steps", "summary", "history", "pause"):
+        bare.ok("task", words, task)
+    assert [listed["task_uuid"] for listed in bare.ok("task", "list", "--tag", "x", "--name", "order")["tasks"]] == []
+    assert [listed["task_uuid"] for listed in bare.ok("task", "list", "--namespace", "shop")["tasks"]] == [task]
+    checks = {check["name"]: check["is_ok"] for check in bare.run("db", "doctor", "--json").json["checks"]}
+    assert checks["counters and states of tasks"]
+    assert bare.content() == {}
 
 
 def test_the_doctor_says_that_all_is_well_or_not(shop: Shell) -> None:

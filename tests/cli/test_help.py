@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from inspect import getmembers, isclass
 from pathlib import Path
 
+import psycopg
 import pytest
 from cli_shell import Shell
+from support.until import until
 
 import tasker
 from tasker.cli import exits, main
@@ -110,3 +114,34 @@ def on_a_terminal(*words: str) -> str:
     os.close(leader)
     assert process.wait(60) == 0, seen.decode()
     return seen.decode()
+
+
+def test_an_interrupted_command_ends_with_130(shop: Shell) -> None:
+    """Ctrl-C ends a command with 130 and one line."""
+    task = shop.ok("task", "submit", "shop/order", "--context", '{"item": "cup"}')["task_uuid"]
+    command = [sys.executable, "-m", "tasker", "task", "wait", task]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    asyncio.run(until(lambda: waits(shop), "the command waits"))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "tasker: interrupted\n")
+
+
+def waits(shop: Shell) -> bool:
+    """Whether a command has a connection to the database."""
+    with psycopg.connect(shop.dsn) as connection:
+        query = "select count(*) from pg_stat_activity where datname = current_database() and query like '%task_views%'"
+        row = connection.execute(f"{query} and pid <> pg_backend_pid()").fetchone()
+    return row is not None and row[0] > 0
+
+
+def test_a_closed_pipe_is_no_error(shop: Shell) -> None:
+    """Printing into a pipe that nobody reads any more ends without a word."""
+    shop.ok("task", "submit", "shop/order", "--context", '{"item": "cup"}')
+    reading, writing = os.pipe()
+    os.close(reading)
+    for words in (["template", "show", "shop/order"], ["task", "list", "--json"]):
+        command = [sys.executable, "-m", "tasker", *words]
+        ran = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        assert (ran.returncode, ran.stderr) == (0, "")
+    os.close(writing)

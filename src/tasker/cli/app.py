@@ -17,11 +17,12 @@ def run(words: Sequence[str]) -> int:
     """Runs one command; the exit code. Errors are told on stderr, with their traceback where TASKER_DEBUG is 1."""
     try:
         answer = build()(words, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
         return answer if isinstance(answer, int) else exits.OK
     except CycloptsError as error:
         return _failed(exits.UsageError(f"{_one_line(error)} (`{_help_of(words)}` says what there is)"), words)
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is left to print has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to print has nowhere to go
         return exits.OK
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("TASKER_DEBUG") == "1":
@@ -31,7 +32,7 @@ def run(words: Sequence[str]) -> int:
 
 def build() -> App:
     """The commands; the modules that run them are imported when they do."""
-    app = App(name="tasker", help_format="plaintext", version=_version, version_flags=["--version"])
+    app = App(name="tasker", help_format="plaintext", version=_version, suppress_keyboard_interrupt=False)
     groups = {name: App(name=name, help=summary) for name, summary in GROUPS.items()}
     for group in groups.values():
         app.command(group)

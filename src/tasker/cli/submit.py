@@ -23,7 +23,7 @@ def submit(
     context: Annotated[str, json_option("The input, a JSON object")] = "{}",
     key: Annotated[str | None, Parameter(help="Idempotency key: the same key is the same task.")] = None,
     key_ttl: Annotated[Seconds | None, Parameter(help="Seconds after which the key may be used anew.")] = None,
-    priority: Annotated[int, Parameter(help="From -2 to 2; the higher, the sooner.")] = 0,
+    priority: Annotated[int, Parameter(help="The higher, the sooner; past -2 and 2 it counts as these.")] = 0,
     start_at: Annotated[str | None, Parameter(help="When it may begin, as ISO 8601.")] = None,
     delay: Annotated[Seconds | None, Parameter(help="Seconds until it may begin.")] = None,
     initiator: Annotated[str | None, Parameter(help="Who asks for it.")] = None,
@@ -39,7 +39,7 @@ def submit(
     """Creates one task."""
     from tasker.submission import Submission, TaskRequest
 
-    _check(priority, start_at, delay, timeout if wait else None)
+    _check(start_at, delay, timeout if wait else None)
     namespace, name, version = template_name(template)
     request = TaskRequest(
         context=_object(json_value(context, "--context")),
@@ -70,9 +70,7 @@ def submit(
     return with_database(common, work)
 
 
-def _check(priority: int, start_at: str | None, delay: float | None, timeout: float | None) -> None:
-    if not -2 <= priority <= 2:
-        raise exits.UsageError(f"--priority is from -2 to 2, not {priority}")
+def _check(start_at: str | None, delay: float | None, timeout: float | None) -> None:
     if start_at is not None and delay is not None:
         raise exits.UsageError("give --start-at or --delay, not both")
     for option, value in (("--delay", delay), ("--timeout", timeout)):

@@ -12,7 +12,7 @@ from tasker.cli import exits
 from tasker.cli.common import Common, TaskId, many, moment
 from tasker.cli.database import Database, with_database
 from tasker.cli.show import duration, print_json, print_line, print_table, time
-from tasker.cli.task_pages import as_json, error_line, print_task, step_as_json
+from tasker.cli.task_pages import as_json, error_line, listed_as_json, print_task, step_as_json
 from tasker.model.errors import TaskNotFound
 from tasker.model.states import TaskState
 from tasker.model.task import TaskFilter, TaskPage, TaskView, Transition
@@ -54,7 +54,7 @@ def list_tasks(
 
     page = with_database(common, work)
     if common.json:
-        print_json(page)
+        print_json({"tasks": [listed_as_json(task) for task in page.tasks], "next_cursor": page.next_cursor})
         return exits.OK
     rows = [
         (

@@ -12,7 +12,7 @@ import orjson
 
 from tasker.cli.show import console, duration, print_line, table, time
 from tasker.model.states import StepState
-from tasker.model.task import StepView, TaskView
+from tasker.model.task import StepView, TaskInfo, TaskView
 
 _SHOWN_MAX = 200
 
@@ -21,6 +21,11 @@ def as_json(view: TaskView) -> dict[str, Any]:
     """The document of a task: its own fields, then its steps, results and errors."""
     steps = [step_as_json(step) for step in view.steps]
     return {**asdict(view.task), "steps": steps, "results": view.results, "errors": view.errors}
+
+
+def listed_as_json(task: TaskInfo) -> dict[str, Any]:
+    """The document of a task in a list, without what lists do not read."""
+    return {name: value for name, value in asdict(task).items() if name not in ("context", "started_at")}
 
 
 def step_as_json(step: StepView) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from tasker.store.verbs import Verbs
 from tasker.worker.host import host_name
 
 _log = structlog.get_logger("tasker.worker")
-RESTART_FIRST_S, RESTART_MAX_S = 0.1, 5.0
+RESTART_FIRST_S, RESTART_MAX_S = 0.1, 1.0
 SHORT_LIFE_S = 5.0
 
 
