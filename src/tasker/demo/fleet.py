@@ -35,6 +35,10 @@ class Fleet:
             said = "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
             raise TaskerError(f"the demo's workers have ended (exit code {self._process.returncode}):\n{said}")
 
+    def kill(self) -> None:
+        """Kills the supervisor, and it alone."""
+        self._process.kill()
+
     def has(self, pid: int) -> bool:
         """Whether this process is one of the supervisor's: nobody else's is ever touched."""
         return parent_of(pid) == self._process.pid
