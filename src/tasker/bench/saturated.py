@@ -20,6 +20,7 @@ from tasker.bench.shapes import SHAPES, Shape
 from tasker.model.errors import TaskerError
 from tasker.store.connection import Connection, connect
 from tasker.store.statements import count_statements
+from tasker.worker.garbage import collect_less
 
 SUBMIT_BATCH = 500
 _LOOK_S = 0.05
@@ -205,6 +206,7 @@ def _process(name: str, dsn: str, shape: str, number: int, ready: Any, gate: _Ev
         counts[place + 1] += 1
 
     count_statements(sent)
+    collect_less()
     ready.release()
     while not gate.wait(timeout=1):
         if is_over():

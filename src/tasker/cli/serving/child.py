@@ -16,6 +16,7 @@ from tasker.app import Tasker
 from tasker.cli import exits
 from tasker.model.errors import TaskerError
 from tasker.settings import Settings
+from tasker.worker.garbage import collect_less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ async def _work(work: Work, watches_parent: bool) -> int:
     except TaskerError as error:
         exits.say(error, as_json=False)
         return exits.exit_code(error)
+    collect_less()
     await stopping.wait()
     drained = asyncio.create_task(tasker.stop())
     hurried = asyncio.create_task(at_once.wait())
