@@ -41,11 +41,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ERRORS = (
-    "AuthenticationError AuthorizationError BusinessLogicError ConfigurationError NetworkError NotFoundError "
-    "PermanentError RateLimitError ResourceContentionError RetryableError ServiceUnavailableError StepError "
-    "StepTimeoutError StepValidationError TaskerError"
-).split()
+_ERRORS = [
+    "AuthenticationError",
+    "AuthorizationError",
+    "BusinessLogicError",
+    "ConfigurationError",
+    "NetworkError",
+    "NotFoundError",
+    "PermanentError",
+    "RateLimitError",
+    "ResourceContentionError",
+    "RetryableError",
+    "ServiceUnavailableError",
+    "StepError",
+    "StepTimeoutError",
+    "StepValidationError",
+    "TaskerError",
+]
 _HOMES = {
     **dict.fromkeys(("Tasker", "SyncTasker"), "tasker.app"),
     **dict.fromkeys(("StepContext", "StepHandler", "depends_on", "inputs", "step_handler"), "tasker.handlers"),

@@ -45,7 +45,11 @@ def work_in_foreground(work: Work, *, watches_parent: bool = False) -> int:
 
 def _configure_logs(level: str) -> None:
     """Logs go to stderr: lines for people on a terminal, JSON elsewhere."""
-    render = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    render = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
