@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ERRORS = [
+_ERRORS = (
     "AuthenticationError",
     "AuthorizationError",
     "BusinessLogicError",
@@ -57,7 +57,7 @@ _ERRORS = [
     "StepTimeoutError",
     "StepValidationError",
     "TaskerError",
-]
+)
 _HOMES = {
     **dict.fromkeys(("Tasker", "SyncTasker"), "tasker.app"),
     **dict.fromkeys(("StepContext", "StepHandler", "depends_on", "inputs", "step_handler"), "tasker.handlers"),
