@@ -130,7 +130,7 @@ def doctor(
     from tasker.store.reads_doctor import examine
 
     async def work(database: Database) -> list[Finding]:
-        with bar("repairing" if repair else "checking", None) as show:
+        with bar("repairing" if repair else "checking") as show:
             schema = database.settings.schema_name
             return await examine(database.connection, repair=repair, schema=schema, on_round=show)
 

@@ -107,15 +107,19 @@ def working(text: str) -> Generator[None]:
 
 
 @contextmanager
-def bar(text: str, total: int | None) -> Generator[Callable[[int], None]]:
-    """A bar; what it gives is told how far things are. Without a total it shows the count."""
+def bar(text: str) -> Generator[Callable[..., None]]:
+    """A bar; what it gives is told how many are done, and of how many, where that is known."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda *_: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(text, total=total)
-        yield lambda done: progress.update(task, completed=done)
+        task = progress.add_task(text, total=None)
+
+        def show(done: int, total: int | None = None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield show

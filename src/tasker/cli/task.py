@@ -55,7 +55,12 @@ def list_tasks(
     page = with_database(common, work)
     if common.json:
         print_json({"tasks": [listed_as_json(task) for task in page.tasks], "next_cursor": page.next_cursor})
-        return exits.OK
+    else:
+        _print_page(page)
+    return exits.OK
+
+
+def _print_page(page: TaskPage) -> None:
     rows = [
         (
             task.task_uuid,
@@ -69,7 +74,6 @@ def list_tasks(
     print_table(("task", "template", "state", "steps", "created"), rows, empty="no tasks")
     if page.next_cursor:
         print_line(f"more: --cursor {page.next_cursor}", style="dim")
-    return exits.OK
 
 
 def get(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008

@@ -87,11 +87,11 @@ def publish(
 
     async def work(database: Database) -> list[Published]:
         published: list[Published] = []
-        with bar("publishing", len(loaded)) as show:
+        with bar("publishing") as show:
             async with database.connection.transaction(isolation="read_committed"):
                 for one in loaded:
                     published.append(await publish_one(database.connection, database.verbs, one.template, force=force))
-                    show(len(published))
+                    show(len(published), len(loaded))
         return published
 
     done = with_database(common, work)

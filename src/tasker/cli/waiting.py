@@ -49,9 +49,9 @@ def watch(task: TaskId, /, *, timeout: Timeout = None, common: Common = Common()
 async def ended(database: Database, task: UUID, timeout_s: float | None) -> TaskView:
     """The task when it has ended, with a bar of its steps meanwhile. Raises TaskNotFound, WaitTimeout."""
 
-    with bar(f"task {task}", None) as show:
+    with bar(f"task {task}") as show:
         async for view in views(database, task, timeout_s):
-            show(sum(step.state is StepState.COMPLETE for step in view.steps))
+            show(sum(step.state is StepState.COMPLETE for step in view.steps), len(view.steps))
             if view.status.is_terminal:
                 return view
     raise AssertionError("views end with a task that has ended, or with an error")

@@ -8,8 +8,9 @@ begin
   return query
   select asked.step_uuid, s.task_id, s.number
   from unnest(_step_uuids) as asked(step_uuid)
-  cross join lateral (select encode(set_byte(uuid_send(asked.step_uuid), 6, get_byte(uuid_send(asked.step_uuid), 6) & 15 | 112), 'hex') as hex) h
-  join tasker_engine.tasks t on t.task_id between (left(h.hex, 16) || '0000000000000000')::uuid and (left(h.hex, 16) || 'ffffffffffffffff')::uuid
+  cross join lateral (select uuid_send(asked.step_uuid) as bytes) b
+  cross join lateral (select left(encode(set_byte(b.bytes, 6, get_byte(b.bytes, 6) & 15 | 112), 'hex'), 16) as half) h
+  join tasker_engine.tasks t on t.task_id between (h.half || '0000000000000000')::uuid and (h.half || 'ffffffffffffffff')::uuid
   join tasker_engine.steps s on s.task_id = t.task_id
   where tasker_engine.step_uuid(s.task_id, s.number) = asked.step_uuid;
 end $$;

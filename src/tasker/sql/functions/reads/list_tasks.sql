@@ -29,7 +29,8 @@ begin
   if num_nonnulls(_namespace, _name, _version) > 0 then
     templates := array(
       select t.template_id from tasker_engine.templates t join tasker_engine.namespaces n on n.namespace_id = t.namespace_id
-      where (_namespace is null or n.name = _namespace) and (_name is null or t.name = _name) and (_version is null or t.version = _version));
+      where (_namespace is null or n.name = _namespace) and (_name is null or t.name = _name)
+        and (_version is null or t.version = _version));
   end if;
   found_ids := case
     when num_nonnulls(_tag, _correlation_id, _initiator) > 0 then

@@ -27,7 +27,8 @@ begin
     is_satisfying := every.is_satisfying;
     return query
     select s.task_id, s.number, p.name, s.state::text, s.waiting = 0, f.is_eligible,
-      f.is_open and s.state <> 'in_progress' and s.waiting = 0 and f.is_eligible and not task.is_paused and coalesce(f.due_at <= _now, true),
+      f.is_open and s.state <> 'in_progress' and s.waiting = 0 and f.is_eligible and not task.is_paused
+        and coalesce(f.due_at <= _now, true),
       case when s.error is not null and s.state <> 'complete' then s.finished_at end, f.due_at, cardinality(p.parents),
       cardinality(p.parents) - s.waiting, s.tries, p.max_attempts,
       case when s.state = 'waiting_for_retry' then date_part('epoch', f.due_at - s.finished_at) end, coalesce(s.started_at, s.granted_at),
