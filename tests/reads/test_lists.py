@@ -173,13 +173,18 @@ async def crowd(engine: Engine) -> Engine:
     for _ in range(5):
         engine.advance(60)
         await engine.submit_many(TASKS // 5, tags=["many"], initiator="everybody")
-    await engine.connection.raw.execute("analyze")
     return engine
 
 
-async def test_a_page_costs_what_it_shows(crowd: Engine, reads: Reads, reader: Any) -> None:
-    """No filter makes a list read the tables, or an index, from end to end."""
+@pytest.mark.parametrize("is_analyzed", [True, False])
+async def test_a_page_costs_what_it_shows(crowd: Engine, reads: Reads, reader: Any, is_analyzed: bool) -> None:
+    """No filter makes a list read the tables, or an index, from end to end. (Whether a tag or an initiator is rare, the
+    server knows once it has analysed the table; the other filters need no luck.)"""
+    if is_analyzed:
+        await crowd.connection.raw.execute("analyze")
     for name, which in FILTERS.items():
+        if not is_analyzed and (which.tag or which.initiator):
+            continue
         await reader.execute("select pg_stat_force_next_flush()")  # what was counted before is no part of it
         async with reader.transaction():
             page = await reads.task_page(reader, which, limit=20)

@@ -1,12 +1,13 @@
 -- The searches of list_tasks. Each answers at most _limit ids from _from on and below _below, newest first. The condition
--- `template_id > 0` always holds: it is that of the indexes.
+-- `template_id > 0` always holds: it is that of the indexes. A head is a range of rows, not an equality, so that its order is
+-- that of one index only: with an equality the planner may walk through all tasks for a rare state.
 
 -- find_by_template: the heads of (template, state), as many as there are, put together.
 create or replace function tasker_engine.find_by_template(
   _limit int, _from uuid, _below uuid, _states tasker_engine.state[], _templates int[])
 returns uuid[] language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
-set enable_hashjoin = on set enable_mergejoin = on set jit = off as $$
+set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_bitmapscan = off set enable_indexscan = on
+set enable_indexonlyscan = on set jit = off as $$
 begin
   return array(
     select head.task_id
@@ -14,8 +15,8 @@ begin
     cross join unnest(coalesce(_states, enum_range(null::tasker_engine.state))) as wanted_state(state)
     cross join lateral (
       select t.task_id from tasker_engine.tasks t
-      where t.template_id = wanted.template_id and t.template_id > 0 and t.state = wanted_state.state
-        and t.task_id >= _from and t.task_id < _below
+      where (t.template_id, t.state, t.task_id) >= (wanted.template_id, wanted_state.state, _from)
+        and (t.template_id, t.state, t.task_id) < (wanted.template_id, wanted_state.state, _below) and t.template_id > 0
       order by t.template_id desc, t.state desc, t.task_id desc limit _limit) head
     order by head.task_id desc limit _limit);
 end $$;
@@ -23,8 +24,8 @@ end $$;
 -- find_by_state: the heads of each state; without states, the newest tasks.
 create or replace function tasker_engine.find_by_state(_limit int, _from uuid, _below uuid, _states tasker_engine.state[])
 returns uuid[] language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
-set enable_hashjoin = on set enable_mergejoin = on set jit = off as $$
+set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_bitmapscan = off set enable_indexscan = on
+set enable_indexonlyscan = on set jit = off as $$
 begin
   if _states is null then
     return array(
@@ -36,7 +37,8 @@ begin
     from unnest(_states) as wanted_state(state)
     cross join lateral (
       select t.task_id from tasker_engine.tasks t
-      where t.state = wanted_state.state and t.template_id > 0 and t.task_id >= _from and t.task_id < _below
+      where (t.state, t.task_id) >= (wanted_state.state, _from) and (t.state, t.task_id) < (wanted_state.state, _below)
+        and t.template_id > 0
       order by t.state desc, t.task_id desc limit _limit) head
     order by head.task_id desc limit _limit);
 end $$;
