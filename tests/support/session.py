@@ -156,6 +156,14 @@ class Session:
             self._grants.add(grant.grant_no)
         return reply
 
+    def remember(self) -> tuple[dict[tuple[UUID, int], Grant], set[int]]:
+        """What the worker knows, for `recall`."""
+        return dict(self.held), set(self._grants)
+
+    def recall(self, known: tuple[dict[tuple[UUID, int], Grant], set[int]]) -> None:
+        """As if a reply had never come: the worker knows what it knew before the call."""
+        self.held, self._grants = known
+
     def _finished(self) -> list[int]:
         """Grants of which nothing is held any more. Outcomes that are only now on their way count as held."""
         finished = self._grants - {grant.grant_no for grant in self.held.values()}
