@@ -1,13 +1,16 @@
 -- check_submission: refuses what no task may be made of, before anything is written.
 create or replace function tasker_engine.check_submission(
   _task_ids uuid[], _contexts jsonb[], _options jsonb[], _now timestamptz) returns void language plpgsql as $$
-declare wrong text;
+declare
+  wrong text;
+  earliest uuid := tasker_engine.uuid7_floor(_now - interval '1 day');
+  latest uuid := tasker_engine.uuid7_floor(_now + interval '1 day');
 begin
   if cardinality(_task_ids) <> cardinality(_contexts) or cardinality(_options) <> cardinality(_contexts) then
     raise exception 'submit needs as many ids and options as contexts' using errcode = 'TK008';
   end if;
   select coalesce(id::text, 'null') into wrong from unnest(_task_ids) id
-  where coalesce(tasker_engine.uuid7_at(id) not between _now - interval '1 day' and _now + interval '1 day', true) limit 1;
+  where (id between earliest and latest and get_byte(uuid_send(id), 6) >> 4 = 7) is not true limit 1;
   if found then
     raise exception 'task id % is not a UUID of version 7 made within a day of now', wrong using errcode = 'TK004';
   end if;

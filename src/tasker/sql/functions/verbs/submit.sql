@@ -37,5 +37,5 @@ begin
   if cardinality(made) < cardinality(ids) then
     perform tasker_engine.check_repeats(template.template_id, ids, ids, _contexts);
   end if;
-  return query select id, id <> all (made), null::jsonb from unnest(ids) id;
+  return query select id, cardinality(made) < cardinality(ids) and id <> all (made), null::jsonb from unnest(ids) id;
 end $$;
