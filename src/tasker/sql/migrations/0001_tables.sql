@@ -74,10 +74,11 @@ create table tasker_engine.template_steps (
 -- Tasks and steps -----------------------------------------------------------------------------------------------------
 
 -- Counters: `open` steps are not finished; `live` ones can move by themselves (granted, ready, due), `due` of them wait
--- for a time; `failed` steps are in error. `moves` numbers the history.
+-- for a time; `failed` steps are in error. `moves` numbers the history. (No foreign key: each new task would look up its
+-- template by itself, and lock its row.)
 create table tasker_engine.tasks (
   task_id uuid primary key,
-  template_id int not null references tasker_engine.templates,
+  template_id int not null,
   namespace_id int not null,
   state tasker_engine.state not null,
   class smallint not null default 2,
