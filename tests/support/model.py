@@ -170,11 +170,14 @@ class Model:
 
     def promote(self, now: datetime, since: datetime | None = None) -> None:
         """What has come due is ready."""
-        for task, step in self.all_steps():
-            if step.due_at is not None and step.due_at <= now and (since is None or step.due_at > since):
-                step.due_at = None
-                step.move("enqueued")
-                task.settle()
+        ready = [
+            (task, step)
+            for task, step in self.all_steps()
+            if step.due_at is not None and step.due_at <= now and (since is None or step.due_at > since)
+        ]
+        for _, step in ready:
+            step.move("enqueued")
+        self.settle(task.task_id for task, _ in ready)
 
     def claim(self, session: int, now: datetime, granted: Iterable[Key]) -> None:
         """A claim that granted these."""
@@ -251,7 +254,8 @@ class Model:
         if self.sessions[session].is_ended:
             return
         self.sessions[session].is_ended = True
-        for task, step in self.held_by(session):
+        held = self.held_by(session)
+        for task, step in held:
             counts = is_loss and step.is_suspect and step.started_at is not None
             step.losses += counts
             step.is_suspect = step.is_suspect or is_loss
@@ -259,7 +263,7 @@ class Model:
             is_over = step.policy.max_attempts == 1 or (counts and step.losses >= LOSSES_MAX)
             step.move("error" if is_over else "enqueued")
             task.is_begun = True
-            task.settle()
+        self.settle(task.task_id for task, _ in held)
 
     def sweep(self, now: datetime) -> None:
         """The net under everything."""
@@ -275,11 +279,12 @@ class Model:
             if session.beat_at + timedelta(seconds=session.lease_s) < now:
                 self.end(session.number, is_loss=True)
         self.promote(now)
-        for task, step in list(self.all_steps()):
-            if step.holder is not None and self._is_overdue(step, now):
-                self.record(step.holder, (task.task_id, step.number), "retryable", None, now)
+        for session in living:
+            late = [(task, step) for task, step in self.held_by(session.number) if self._is_overdue(step, now)]
+            for task, step in late:
+                self.record(session.number, (task.task_id, step.number), "retryable", None, now)
                 step.recorded = None
-                task.settle()
+            self.settle(task.task_id for task, _ in late)
 
     def _is_overdue(self, step: Step, now: datetime) -> bool:
         if step.timeout_s is None or step.started_at is None:

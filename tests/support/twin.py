@@ -151,9 +151,9 @@ class Twin:
         self.seen["regranted"] += len(lost)
         self.seen["gone"] += len(in_vain)
 
-    def beat(self, worker: Session) -> None:
-        """A worker says that it lives, and that all it holds has started."""
-        held = list(worker.held.values())
+    def beat(self, worker: Session, *, has_begun: bool = True) -> None:
+        """A worker says that it lives, and that all it holds has started just now."""
+        held = list(worker.held.values()) if has_begun else []
         reply: Reply = self.run(worker.beat(*held))
         started = [(_key(grant), grant.attempt) for grant in held]
         assert self.model.beat(worker.number, self.engine.clock.now, started) == (not reply.session_ended)

@@ -178,7 +178,8 @@ class Stories(RuleBasedStateMachine):
     def run_too_long(self, data: st.DataObject, room: int) -> None:
         """A worker takes steps, starts them, and says nothing of them for longer than their timeout."""
         worker = data.draw(st.sampled_from(self.twin.living()), label="worker")
-        self.twin.claim(worker, room, may_be_alone=True)
+        self.twin.submit("timed", priority=2)
+        self.twin.claim(worker, room, may_be_alone=False)
         self.twin.beat(worker)
         self.twin.sweep()
         self.let_pass(6, None)
@@ -189,7 +190,7 @@ class Stories(RuleBasedStateMachine):
             self.twin.engine.advance(2)
             for worker in self.twin.living():
                 if worker is not silent:
-                    self.twin.beat(worker)
+                    self.twin.beat(worker, has_begun=False)
             self.twin.sweep()
 
     # Operators --------------------------------------------------------------------------------------------------------
