@@ -91,7 +91,7 @@ create table tasker_engine.tasks (
   born_at timestamptz not null,
   created_at timestamptz not null,
   finished_at timestamptz,
-  paused_at timestamptz) with (fillfactor = 70);
+  paused_at timestamptz) with (fillfactor = 50);
 create index tasks_by_state on tasker_engine.tasks (state, task_id);
 create index tasks_by_namespace on tasker_engine.tasks (namespace_id, task_id);
 
@@ -109,7 +109,8 @@ create table tasker_engine.inputs (
   idempotency_key text);
 
 -- `attempt` is the fence: raised by every grant, never lowered. `tries` counts executions that ended, `losses` those
--- that took their worker with them while they ran alone. `waiting` counts parents that do not satisfy the step yet.
+-- that took their worker with them while they ran alone. `waiting` counts parents that do not satisfy the step yet. A row
+-- grows by half and more in its life: pages begin a third full, so that it stays where it is, and its index entry with it.
 create table tasker_engine.steps (
   task_id uuid not null,
   number int not null,
@@ -127,7 +128,7 @@ create table tasker_engine.steps (
   finished_at timestamptz,
   result jsonb,
   error jsonb,
-  primary key (task_id, number)) with (fillfactor = 60);
+  primary key (task_id, number)) with (fillfactor = 35);
 
 -- Queues --------------------------------------------------------------------------------------------------------------
 
