@@ -130,6 +130,20 @@ async def test_the_sweep_brings_what_no_claim_looked_for(engine: Engine) -> None
     assert len(await worker.claim()) == 1
 
 
+async def test_two_attempts_may_be_due_at_the_same_moment(engine: Engine) -> None:
+    """A step retried by hand that fails again, and is due when its attempt before was, waits as it should."""
+    await engine.publish("a", max_attempts=5)
+    task = await engine.submit()
+    worker = await engine.session()
+    await worker.retry(*await worker.claim(), retry_after_s=5)
+    await engine.act("retry", task, "a")
+    engine.advance(2)
+    await worker.retry(*await worker.claim(), retry_after_s=3)
+    assert await engine.due_in_s(task, "a") == 3
+    engine.advance(3)
+    assert len(await worker.claim()) == 1
+
+
 async def test_a_retry_keeps_its_lane(engine: Engine) -> None:
     """A step that comes due again waits among the started work of its task's priority."""
     await engine.publish("a")

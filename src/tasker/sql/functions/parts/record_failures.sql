@@ -39,7 +39,8 @@ begin
     from recorded where next = 'enqueued' and paused_at is null),
   postponed as (
     insert into tasker_engine.due (due_at, task_id, number, attempt)
-    select _now + make_interval(secs => wait_s), task_id, number, attempt from recorded where next = 'waiting_for_retry'),
+    select _now + make_interval(secs => wait_s), task_id, number, attempt from recorded where next = 'waiting_for_retry'
+    on conflict (due_at, task_id, number) do update set attempt = excluded.attempt),  -- an older attempt's row of the same moment
   history as (
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, session_id, at, detail)
     select task_id, number, moves, 'in_progress', next, attempt, _session, _now,
