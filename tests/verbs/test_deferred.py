@@ -60,6 +60,23 @@ async def test_a_report_that_may_wait_waits(engine: Engine) -> None:
     assert (await reporting).ended == [(task, "complete")]
 
 
+async def test_the_time_is_read_after_the_wait(engine: Engine) -> None:
+    """A report that stood in line writes the time at which it came to its turn, so that history is in order."""
+    await engine.publish("a")
+    task = await engine.submit()
+    theirs, holder = await engine.connect(), await engine.connect()
+    worker = await engine.session(connection=theirs.raw)
+    [grant] = await worker.claim()
+    async with holder.transaction():
+        await holder.execute("select from tasker_engine.tasks where task_id = $1 for no key update", task)
+        reporting = asyncio.create_task(worker.succeed(grant, may_wait=True))
+        await until_blocked(engine, theirs)
+        let_go_at = await holder.fetchval("select clock_timestamp()")
+    await reporting
+    query = "select at from tasker_engine.transitions where task_id = $1 and to_state = 'complete' and number = 1"
+    assert await engine.value(query, task) >= let_go_at
+
+
 async def test_claims_pass_over_what_is_locked(engine: Engine) -> None:
     """A step that another claim is about to take is left, and the next ones are granted."""
     await engine.publish("a")

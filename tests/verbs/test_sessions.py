@@ -264,6 +264,16 @@ async def test_two_schemas_of_one_database_keep_apart(engine: Engine) -> None:
         assert await other.fetchval("select 1") == 1
 
 
+async def test_a_beat_says_how_many_others_idle(engine: Engine) -> None:
+    """A worker learns whether somebody is there to be woken."""
+    worker, idle, busy, gone = [await engine.session() for _ in range(4)]
+    await idle.beat(is_idle=True)
+    await busy.beat(is_idle=False)
+    await gone.beat(is_idle=True)
+    await gone.end()
+    assert (await worker.beat(is_idle=True)).idle_peers == 1
+
+
 async def test_only_one_sweeps_at_a_time(engine: Engine) -> None:
     """While one process sweeps, another answers at once that it is not the leader."""
     other = await engine.connect()
