@@ -31,6 +31,7 @@ class Proxy:
         self.chance_of_cut = 0.0
         self.cuts = 0
         self.replies_lost = 0
+        self._to_lose: dict[bytes, int] = {}
         self._listener: Any = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
@@ -63,6 +64,17 @@ class Proxy:
     def release(self, *, cut: bool = True) -> None:
         """Lets bytes flow again. Connections that were held are cut, as by a router that has forgotten them."""
         self._call(lambda: self._release(cut))
+
+    def forget(self) -> None:
+        """Nothing passes any more on the connections that there are, and nobody is told; new ones work."""
+        self._call(self._forget)
+
+    def lose_replies_to(self, text: str, count: int) -> None:
+        """Cuts the connection of the next so many calls of a statement with this text, when the server has answered.
+
+        A driver sends the text once a connection, to have the statement parsed, and the call after that.
+        """
+        self._to_lose[text.encode()] = count
 
     def close(self) -> None:
         """Ends everything."""
@@ -114,6 +126,10 @@ class Proxy:
             link.cut()
         return len(links)
 
+    def _forget(self) -> None:
+        for link in self._links:
+            link.is_forgotten = True
+
     def _refuse(self) -> None:
         self._listener.close()
         self._cut()
@@ -123,9 +139,23 @@ class Proxy:
             self._cut()
         self._flowing.set()
 
-    async def passes(self, *, is_reply: bool) -> bool:
+    def look(self, link: _Link, request: bytes) -> None:
+        """Finds out whether the reply to this is to be lost: it calls what was parsed before."""
+        link.is_doomed = link.is_marked and request.startswith(b"B")
+        if any(count and text in request for text, count in self._to_lose.items()):
+            link.is_marked = True
+            self._to_lose = {text: count - (text in request) for text, count in self._to_lose.items()}
+
+    async def passes(self, link: _Link, *, is_reply: bool) -> bool:
         """Whether a message may go on; where it may not, its connection is cut."""
         await self._flowing.wait()
+        if link.is_forgotten:
+            await link.is_cut.wait()
+            return False
+        if is_reply and link.is_doomed:
+            self.cuts += 1
+            self.replies_lost += 1
+            return False
         if self.chance_of_cut and self._random.random() < self.chance_of_cut:
             self.cuts += 1
             self.replies_lost += is_reply
@@ -144,6 +174,9 @@ class _Link:
     ) -> None:
         self._proxy = proxy
         self._client, self._server = client, server
+        self.is_forgotten = False
+        self.is_cut = asyncio.Event()
+        self.is_marked = self.is_doomed = False
 
     async def run(self) -> None:
         pumps = [
@@ -158,7 +191,9 @@ class _Link:
 
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, is_reply: bool) -> None:
         try:
-            while (data := await source.read(_CHUNK)) and await self._proxy.passes(is_reply=is_reply):
+            while (data := await source.read(_CHUNK)) and await self._proxy.passes(self, is_reply=is_reply):
+                if not is_reply:
+                    self._proxy.look(self, data)
                 target.write(data)
                 await target.drain()
         except OSError:
@@ -166,6 +201,7 @@ class _Link:
 
     def cut(self) -> None:
         """Ends both halves; the client gets a reset, as from a machine that knows nothing of the connection."""
+        self.is_cut.set()
         taken = self._client[1].get_extra_info("socket")
         if taken is not None and taken.fileno() >= 0:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,0 +1,140 @@
+"""Connections that are cut, held, and lost between a call and its reply: nothing is lost, nothing waits for a lease.
+
+The lease is an hour in these tests: whatever waited for one to run out would never end.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fleet import IS_FULL, Fleet, all_ended, ask, flow, random_templates, seed_of, violations
+from support.proxy import Proxy
+from support.until import until
+
+from tasker import Tasker
+
+TASKS = 1500 if IS_FULL else 120
+FOREVER = {"TASKER_LEASE_S": "3600"}
+
+
+@pytest.fixture
+async def proxy(database: str) -> AsyncIterator[Proxy]:
+    """In front of the test's database."""
+    with Proxy(database, seed=seed_of("proxy")) as made:
+        yield made
+
+
+def _spent(fleet: Fleet, tasks: list[UUID]) -> tuple[int, int, int]:
+    """The largest attempt, tries and losses of the steps of these tasks."""
+    query = "select max(attempt), max(tries), max(losses) from tasker_engine.steps where task_id = any (%s)"
+    return ask(fleet.dsn, query, tasks)[0]  # type: ignore[return-value]
+
+
+async def test_replies_lost_at_random(fleet: Fleet, client: Callable[..., Any], proxy: Proxy) -> None:
+    """Connections are cut at random, before a call arrives or before its reply does: every step runs exactly once,
+    under the attempt that it was granted first."""
+    chance = random.Random(seed_of("cuts"))
+    templates = random_templates(chance, 8)
+    tasker = await client(fleet.dsn, templates)
+    fleet.start(2, dsn=proxy.dsn, **FOREVER)
+    await fleet.ready(2)
+    proxy.chance_of_cut = 0.05
+    tasks: list[UUID] = []
+    for n in range(TASKS):
+        template = chance.choice(templates)
+        tasks.append((await tasker.submit(template.name, namespace="tests", context={"n": n})).task_uuid)
+    await all_ended(fleet.dsn, tasks, within_s=60)
+    proxy.chance_of_cut = 0
+    assert violations(fleet.dsn, fleet.ledger, tasks) == []
+    assert _spent(fleet, tasks) == (1, 1, 0)
+    assert proxy.replies_lost > 5
+    assert proxy.cuts - proxy.replies_lost > 5
+    assert len(fleet.living()) == 2
+
+
+@pytest.mark.parametrize("verb", ["claim", "report", "regrant", "load", "beat", "serve", "sweep"])
+async def test_the_reply_of_each_verb_is_lost(
+    fleet: Fleet, client: Callable[..., Any], proxy: Proxy, verb: str
+) -> None:
+    """Whichever call's first replies are lost: its effect is found again, and every step runs once."""
+    tasker = await client(fleet.dsn, [flow("large", "walk", "walk", "crawl")])
+    fleet.start(dsn=proxy.dsn, **FOREVER)
+    context = {"n": 1, "text": "x" * 100_000}
+    await all_ended(fleet.dsn, await _submitted(tasker, "large", 1, **context), within_s=20)
+    proxy.lose_replies_to(f"tasker_engine.{verb}(", 3)
+    proxy.cut()
+    tasks = await _submitted(tasker, "large", 10, **context)
+    await all_ended(fleet.dsn, tasks, within_s=30)
+    await until(lambda: proxy.replies_lost >= 3, "three replies were lost")
+    assert violations(fleet.dsn, fleet.ledger, tasks) == []
+    assert _spent(fleet, tasks) == (1, 1, 0)
+
+
+async def _submitted(tasker: Tasker, name: str, count: int, **context: Any) -> list[UUID]:
+    contexts = [{"n": n, **context} for n in range(count)]
+    return [task.task_uuid for task in await tasker.submit_many(name, contexts, namespace="tests")]
+
+
+async def test_the_reply_of_open_session_is_lost(fleet: Fleet, client: Callable[..., Any], proxy: Proxy) -> None:
+    """A worker whose session was ended opens a new one, however often the reply to that is lost."""
+    tasker = await client(fleet.dsn, [flow("small", "walk")])
+    fleet.start(dsn=proxy.dsn, **FOREVER)
+    await all_ended(fleet.dsn, await _submitted(tasker, "small", 1), within_s=20)
+    proxy.lose_replies_to("tasker_engine.open_session(", 3)
+    proxy.cut()
+    ask(fleet.dsn, "select tasker_engine.end_session(session_id, 'the test', false) from tasker_engine.sessions")
+    tasks = await _submitted(tasker, "small", 10)
+    await all_ended(fleet.dsn, tasks, within_s=30)
+    assert proxy.replies_lost == 3
+    assert violations(fleet.dsn, fleet.ledger, tasks) == []
+
+
+async def test_connections_that_fall_silent(fleet: Fleet, client: Callable[..., Any], proxy: Proxy) -> None:
+    """A network that swallows everything without a word: when it works again, or by another way, the worker goes on
+    with what it held, long before a lease is over."""
+    tasker = await client(fleet.dsn, [flow("slow", "walk", "walk", "walk")])
+    fleet.start(dsn=proxy.dsn, **FOREVER)
+    await fleet.ready(1)
+    tasks = await _submitted(tasker, "slow", 40, pause_s=0.5)
+    await until(lambda: fleet.ledger.count("end") > 10, "some steps are done")
+    proxy.hold()
+    done = fleet.ledger.count("end")
+    await until(lambda: fleet.ledger.count("end") > done, "handlers end meanwhile")
+    await until(lambda: fleet.ledger.count("end") >= fleet.ledger.count("start"), "nothing runs any more")
+    proxy.release()
+    await all_ended(fleet.dsn, tasks, within_s=30)
+    assert violations(fleet.dsn, fleet.ledger, tasks) == []
+    assert _spent(fleet, tasks) == (1, 1, 0)
+
+
+async def test_a_connection_that_the_network_forgot(fleet: Fleet, client: Callable[..., Any], proxy: Proxy) -> None:
+    """Connections that are dead although neither side was told are given up, and new ones work."""
+    tasker = await client(fleet.dsn, [flow("slow", "walk")])
+    fleet.start(dsn=proxy.dsn, **FOREVER)
+    await all_ended(fleet.dsn, await _submitted(tasker, "slow", 1), within_s=20)
+    proxy.forget()
+    tasks = await _submitted(tasker, "slow", 20)
+    await all_ended(fleet.dsn, tasks, within_s=30)
+    assert violations(fleet.dsn, fleet.ledger, tasks) == []
+    assert _spent(fleet, tasks) == (1, 1, 0)
+
+
+async def test_server_processes_are_terminated(fleet: Fleet, client: Callable[..., Any]) -> None:
+    """A database owner who terminates the workers' server processes, again and again, costs nobody a try."""
+    tasker = await client(fleet.dsn, [flow("slow", "walk", "crawl", "walk")])
+    fleet.start(2, **FOREVER)
+    await fleet.ready(2)
+    tasks = await _submitted(tasker, "slow", 60, pause_s=0.2)
+    terminate = """select count(pg_terminate_backend(pid)) from pg_stat_activity
+                   where datname = current_database() and application_name = 'tasker' and pid <> pg_backend_pid()"""
+    for _ in range(10):
+        done = fleet.ledger.count("end")
+        await until(lambda done=done: fleet.ledger.count("end") > done + 8, "work goes on")
+        assert ask(fleet.dsn, terminate)[0][0] > 0
+    await all_ended(fleet.dsn, tasks, within_s=30)
+    assert violations(fleet.dsn, fleet.ledger, tasks) == []
+    assert _spent(fleet, tasks) == (1, 1, 0)
