@@ -96,6 +96,7 @@ class Session:
             self.connection, self.number, report, finished, self.serving, [free], may_wait=may_wait
         )
         deferred = {(v.task_id, v.number) for v in reply.verdicts if v.verdict == "deferred"}
+        self._grants -= set(finished)
         self.held = left | {key: grant for key, grant in self.held.items() if key in deferred}
         return self.take(reply)
 
@@ -166,6 +167,4 @@ class Session:
 
     def _finished(self) -> list[int]:
         """Grants of which nothing is held any more. Outcomes that are only now on their way count as held."""
-        finished = self._grants - {grant.grant_no for grant in self.held.values()}
-        self._grants -= finished
-        return sorted(finished)
+        return sorted(self._grants - {grant.grant_no for grant in self.held.values()})

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import asyncpg
+import pytest
 from support.engine import Engine
 from support.waiting import until_blocked
 
@@ -58,6 +60,21 @@ async def test_a_report_that_may_wait_waits(engine: Engine) -> None:
         reporting = asyncio.create_task(worker.succeed(grant, may_wait=True))
         await until_blocked(engine, theirs)
     assert (await reporting).ended == [(task, "complete")]
+
+
+async def test_a_report_does_not_wait_for_long(engine: Engine) -> None:
+    """Whoever holds a task for minutes holds up that task only: the report gives up and has done nothing."""
+    await engine.publish("a")
+    busy, free = await engine.submit_many(2)
+    worker = await engine.session()
+    grants = await worker.claim()
+    async with _busy(engine, busy):
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await worker.succeed(*grants, may_wait=True)
+        assert await engine.state(free, "a") == "in_progress"
+        assert await engine.value("show lock_timeout") == "0"
+    reply = await worker.succeed(*grants, may_wait=True)
+    assert sorted(reply.ended) == sorted([(busy, "complete"), (free, "complete")])
 
 
 async def test_the_time_is_read_after_the_wait(engine: Engine) -> None:
