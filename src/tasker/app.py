@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,12 @@ from tasker.embedded import Embedded
 from tasker.embedded import start as start_embedded
 from tasker.handlers import Handler, discover
 from tasker.model.errors import StepNotFound, TaskerError, WaitTimeout
+from tasker.model.ids import uuid7
 from tasker.model.task import TaskView
 from tasker.model.template import Template
 from tasker.settings import Settings
-from tasker.store.connection import Pool, connect, create_pool
+from tasker.store.connection import Connection, Pool, connect, create_pool, unavailable
+from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.migrate import migrate
 from tasker.store.reads import Reads
 from tasker.store.verbs import Verbs
@@ -157,8 +159,10 @@ class Tasker:
     ) -> list[SubmittedTask]:
         """Creates tasks of one template in one call: all, or none if one is refused. A mapping is a task's context."""
         wanted = [one if isinstance(one, TaskRequest) else TaskRequest(context=one) for one in requests]
-        async with self._connections.acquire() as connection:
-            submitted = await self._submission.submit(connection, namespace, name, version, wanted)
+        new_ids = [uuid7() for _ in wanted]
+        submitted = await self._ask(
+            lambda connection: self._submission.submit(connection, namespace, name, version, wanted, new_ids)
+        )
         if self._worker is not None:
             self._worker.wake()
         if self._worker is None or self._worker.idle_peers:
@@ -177,8 +181,7 @@ class Tasker:
 
     async def get(self, task_uuid: UUID) -> TaskView:
         """The task with its steps, results and errors. Raises TaskNotFound."""
-        async with self._connections.acquire() as connection:
-            return await self._reads.task_view(connection, task_uuid)
+        return await self._ask(lambda connection: self._reads.task_view(connection, task_uuid))
 
     async def cancel(self, task_uuid: UUID, *, actor: str = "api", reason: str | None = None) -> dict[str, Any]:
         """Ends the task: what has not run will not, what runs is told to stop."""
@@ -201,15 +204,16 @@ class Tasker:
 
         Give the same `act_id` to repeat one whose answer was lost. Raises TaskNotFound, StepNotFound, ActionForbidden.
         """
-        async with self._connections.acquire() as connection:
-            number = None
-            if step is not None:
-                number = (await self._reads.task_view(connection, task_uuid)).step(step).number
-            elif action in ("retry", "resolve", "complete"):
-                raise StepNotFound(f'"{action}" acts on a step: name it with step="…"')
-            answer = await self._verbs.act(
+        number = None
+        if step is not None:
+            number = (await self.get(task_uuid)).step(step).number
+        elif action in ("retry", "resolve", "complete"):
+            raise StepNotFound(f'"{action}" acts on a step: name it with step="…"')
+        act_id, encoded = act_id or uuid4(), None if result is None else self._submission.encode(result)
+        answer = await self._ask(
+            lambda connection: self._verbs.act(
                 connection,
-                act_id or uuid4(),
+                act_id,
                 action,
                 task_uuid,
                 number=number,
@@ -217,8 +221,9 @@ class Tasker:
                 seen_attempt=seen_attempt,
                 actor=actor,
                 reason=reason,
-                result=None if result is None else self._submission.encode(result),
+                result=encoded,
             )
+        )
         if self._worker is not None:
             self._worker.wake()
         self._wakes.nudge()
@@ -226,14 +231,12 @@ class Tasker:
 
     async def stats(self) -> dict[str, Any]:
         """Counts of tasks by state, depth of the queues, living workers, and what this process did."""
-        async with self._connections.acquire() as connection:
-            found = await self._reads.stats(connection)
+        found = await self._ask(self._reads.stats)
         return {**asdict(found), "here": dict(self._worker.counts) if self._worker else {}}
 
     async def publish(self, template: Template, *, force: bool = False) -> Published:
         """Publishes a version of a template. Raises TemplateConflict where it exists with other content."""
-        async with self._connections.acquire() as connection:
-            return await publish(connection, self._verbs, template, force=force)
+        return await self._ask(lambda connection: publish(connection, self._verbs, template, force=force))
 
     # Inside ---------------------------------------------------------------------------------------------------------
 
@@ -247,6 +250,19 @@ class Tasker:
         paths = [one for one in self._templates if not isinstance(one, Template)]
         loaded = load_paths(paths, environment=self.settings.env) if paths else ()
         return [*(one.template for one in loaded), *(one for one in self._templates if isinstance(one, Template))]
+
+    async def _ask(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What `work` answers on a connection of the pool; after a lost one on another, because a restart of the
+        database leaves dead ones there. Whatever is asked here may be asked twice. Raises DatabaseUnavailable."""
+        try:
+            async with self._connections.acquire() as connection:
+                return await work(connection)
+        except CONNECTION_ERRORS:
+            try:
+                async with self._connections.acquire() as connection:
+                    return await work(connection)
+            except CONNECTION_ERRORS as error:
+                raise unavailable(self.dsn, error) from error
 
     async def _ask_ended(self, task_ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
         async with self._connections.acquire() as connection:

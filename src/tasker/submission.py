@@ -93,9 +93,17 @@ class Submission:
         self._templates: dict[tuple[str, str, str | None], tuple[float, Template]] = {}
 
     async def submit(
-        self, connection: Connection, namespace: str, name: str, version: str | None, requests: Sequence[TaskRequest]
+        self,
+        connection: Connection,
+        namespace: str,
+        name: str,
+        version: str | None,
+        requests: Sequence[TaskRequest],
+        new_ids: Sequence[UUID] | None = None,
     ) -> list[SubmittedTask]:
-        """Creates the tasks, all or none."""
+        """Creates the tasks, all or none. `new_ids`, one a request, are for requests that name no id: with the same ids
+        a call whose answer was lost can be repeated."""
+        new_ids = new_ids or [uuid7() for _ in requests]
         template = await self._template(connection, namespace, name, version)
         is_checked = template.enforce_schemas and template.input_schema is not None
         contexts: list[str] = []
@@ -108,11 +116,14 @@ class Submission:
             namespace,
             name,
             template.version,
-            [request.task_uuid or uuid7() for request in requests],
+            [request.task_uuid or new_id for request, new_id in zip(requests, new_ids, strict=True)],
             contexts,
             options if any(options) else None,
         )
-        return [SubmittedTask(answer.task_id, answer.is_duplicate) for answer in answers]
+        return [
+            SubmittedTask(answer.task_id, answer.is_duplicate and answer.task_id != new_id)
+            for answer, new_id in zip(answers, new_ids, strict=True)
+        ]
 
     def encode(self, value: Mapping[str, Any]) -> str:
         """See encode_context."""

@@ -55,8 +55,9 @@ def fleet(database: str, ledger: Ledger, zygote: Zygote) -> Iterator[Fleet]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateServer]:
-    """A server of the module's own, to be killed."""
-    with start_private(tmp_path_factory.mktemp("server") / "private") as started:
+    """A server of the module's own, to be killed. It recovers without writing every file anew to a slow disk."""
+    folder = tmp_path_factory.mktemp("server") / "private"
+    with start_private(folder, settings={"recovery_init_sync_method": "syncfs"}) as started:
         yield started
 
 

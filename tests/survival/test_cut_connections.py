@@ -16,6 +16,7 @@ from support.proxy import Proxy
 from support.until import until
 
 from tasker import Tasker
+from tasker.model.errors import DatabaseUnavailable
 
 TASKS = 1500 if IS_FULL else 120
 FOREVER = {"TASKER_LEASE_S": "3600"}
@@ -138,3 +139,30 @@ async def test_server_processes_are_terminated(fleet: Fleet, client: Callable[..
     await all_ended(fleet.dsn, tasks, within_s=30)
     assert violations(fleet.dsn, fleet.ledger, tasks) == []
     assert _spent(fleet, tasks) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("verb", ["submit", "act", "task_views"])
+async def test_the_reply_to_a_client_is_lost(fleet: Fleet, client: Callable[..., Any], proxy: Proxy, verb: str) -> None:
+    """A client whose call was answered by a cut connection asks again by itself, and what it asked for is done once."""
+    tasker = await client(proxy.dsn, [flow("small", "walk")])
+    proxy.lose_replies_to(f"tasker_engine.{verb}(", 1)
+    task = await tasker.submit("small", namespace="tests", context={"n": 1})
+    await tasker.cancel(task.task_uuid, actor="ada")
+    assert (await tasker.get(task.task_uuid)).status == "cancelled"
+    assert proxy.replies_lost == 1
+    assert not task.is_duplicate
+    assert ask(fleet.dsn, "select task_id from tasker_engine.tasks") == [(task.task_uuid,)]
+    assert ask(fleet.dsn, "select count(*) from tasker_engine.acts")[0][0] == 1
+
+
+async def test_a_client_without_a_database_is_told(fleet: Fleet, client: Callable[..., Any], proxy: Proxy) -> None:
+    """While the database is away every call raises DatabaseUnavailable; afterwards the same client works again."""
+    tasker = await client(proxy.dsn, [flow("small", "walk")])
+    proxy.refuse()
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        await tasker.submit("small", namespace="tests", context={"n": 1})
+    with pytest.raises(DatabaseUnavailable):
+        await tasker.stats()
+    proxy.accept()
+    task = await tasker.submit("small", namespace="tests", context={"n": 1})
+    assert ask(fleet.dsn, "select task_id from tasker_engine.tasks") == [(task.task_uuid,)]
