@@ -105,6 +105,7 @@ class Task:
             else "steps_in_process"
         )
         self.is_begun = self.is_begun or state != "pending"
+        self.is_paused = self.is_paused and state != "complete"
         if state != self.state:
             self.history.append((self.state, state))
             self.state = state

@@ -239,7 +239,7 @@ class Twin:
         for worker in self.workers:
             await worker.end()
         for task in self.model.tasks.values():
-            if task.is_paused and task.state not in ("complete", "error"):
+            if task.is_paused and task.state != "error":
                 await self.engine.act("resume", task.task_id)
         worker = await self.engine.session(lease_s=10_000)
         for _ in range(4):

@@ -122,6 +122,17 @@ async def test_a_paused_task_that_fails_can_be_set_right(engine: Engine) -> None
     assert await engine.state(task) == "complete"
 
 
+async def test_a_paused_task_that_completes_is_paused_no_longer(engine: Engine) -> None:
+    """What ran when it was paused was the last: it is complete, and there is nothing to resume."""
+    await engine.publish("a")
+    task = await engine.submit()
+    worker = await engine.session()
+    grants = await worker.claim()
+    await engine.act("pause", task)
+    await worker.succeed(*grants)
+    assert (await engine.state(task), (await engine.task(task))["paused_at"]) == ("complete", None)
+
+
 async def test_a_cancelled_task_is_over(engine: Engine) -> None:
     """Nothing of it is granted, its running steps are named as gone, their outcomes are stale."""
     await engine.publish("a -> z; b; c; d")

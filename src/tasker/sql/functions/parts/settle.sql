@@ -16,7 +16,8 @@ begin
   settled as (
     update tasker_engine.tasks t
     set open = n.open, live = n.live, due = n.due, failed = n.failed, state = n.after, moves = n.moves + (n.before <> n.after)::int,
-      finished_at = case when n.after in ('complete', 'error') then _now end
+      finished_at = case when n.after in ('complete', 'error') then _now end,
+      paused_at = case when n.after <> 'complete' then t.paused_at end
     from next n where t.ctid = n.place
     returning t.task_id, t.moves, n.before, n.after),
   history as (
