@@ -198,3 +198,74 @@ async def a_task_is_scheduled(engine: Engine) -> None:
     await engine.submit(start_at=start_at.isoformat())
     worker = await engine.session()
     assert await worker.claim() == []
+
+
+async def an_older_task_waits(engine: Engine) -> None:
+    """A step is freed while an older one lies ready, and there is one slot."""
+    await engine.publish("a -> b")
+    older = await engine.submit()
+    worker, other = await engine.session(slots=1), await engine.session(slots=1)
+    [early] = await worker.claim()
+    engine.advance(10)
+    await engine.submit()
+    [grant] = await other.claim()
+    await worker.release(early)
+    assert (await other.succeed(grant)).grants == []
+    assert [grant.task_id for grant in await other.claim()] == [older]
+
+
+async def a_namespace_is_noisy(engine: Engine) -> None:
+    """Two namespaces have work for every slot."""
+    for namespace in ("noisy", "quiet"):
+        await engine.publish("a", name=namespace, namespace=namespace)
+        await engine.submit_many(50, name=namespace)
+    worker = await engine.session(slots=10)
+    await worker.claim()
+    query = """select count(*) from tasker_engine.steps join tasker_engine.tasks t using (task_id)
+               where steps.state = 'in_progress' group by t.namespace_id"""
+    assert [row["count"] for row in await engine.rows(query)] == [5, 5]
+
+
+async def nobody_works(engine: Engine) -> None:
+    """For a day; then a worker comes that has another handler."""
+    await engine.publish("a")
+    task = await engine.submit()
+    engine.advance(86_400)
+    await engine.sweep_all()
+    await engine.session([])
+    await engine.sweep_all()
+    assert await engine.state(task, "a") == "enqueued"
+
+
+async def a_step_waits_in_its_worker(engine: Engine) -> None:
+    """For longer than its timeout, before it begins."""
+    await engine.publish("a", timeout_seconds=1)
+    task = await engine.submit()
+    worker = await engine.session()
+    await worker.claim()
+    await engine.sweep_all()
+    for _ in range(10):
+        engine.advance(2)
+        await worker.beat()
+        await engine.sweep_all()
+    assert await engine.state(task, "a") == "in_progress"
+
+
+async def a_key_expires(engine: Engine) -> None:
+    """After a minute it is free."""
+    await engine.publish("a")
+    first = await engine.submit({"n": 1}, idempotency_key="k", key_ttl_s=60)
+    engine.advance(60)
+    assert await engine.submit({"n": 2}, idempotency_key="k") != first
+
+
+async def a_worker_holds_an_older_attempt(engine: Engine) -> None:
+    """The reply that granted the newer one was lost."""
+    await engine.publish("a", backoff="none")
+    await engine.submit()
+    worker = await engine.session()
+    [old] = await worker.claim()
+    await worker.retry(old)
+    await worker.claim()
+    worker.held = {(old.task_id, old.number): old}
+    assert [grant.attempt for grant in (await worker.regrant()).grants] == [2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
@@ -218,6 +219,26 @@ async def test_an_action_that_is_repeated_is_done_once(engine: Engine) -> None:
     await worker.fail(*await worker.claim())
     assert await engine.act("retry", task, "a", act_id=act_id) == first
     assert await engine.state(task) == "error"
+
+
+async def test_an_action_sent_twice_at_once_is_done_once(engine: Engine) -> None:
+    """A repeat that overtakes the reply waits for the first one, and answers the same."""
+    await engine.publish("a")
+    task = await engine.submit()
+    worker = await engine.session()
+    await worker.fail(*await worker.claim())
+    act_id = uuid4()
+    connections = [await engine.connect() for _ in range(6)]
+    answers = await asyncio.gather(
+        *(engine.act("retry", task, 1, act_id=act_id, connection=connection) for connection in connections)
+    )
+    assert all(answer == answers[0] for answer in answers)
+    assert await engine.history(task, "a") == [
+        ("pending", "enqueued"),
+        ("enqueued", "in_progress"),
+        ("in_progress", "error"),
+        ("error", "enqueued"),
+    ]
 
 
 async def test_an_action_is_recorded_with_who_and_why(engine: Engine) -> None:

@@ -218,6 +218,32 @@ MUTANTS = [
         "false as is_later",
         stories.a_task_is_scheduled,
     ),
+    Mutant(
+        "old tasks wait", "advance", "(select urgent_at from head), true)", "null, true)", stories.an_older_task_waits
+    ),
+    Mutant("no shares", "take_from_heads", "total / head.namespaces", "total", stories.a_namespace_is_noisy),
+    Mutant(
+        "what nobody can run fails",
+        "fail_unserved",
+        "if not exists (",
+        "if false and not exists (",
+        stories.nobody_works,
+    ),
+    Mutant(
+        "the clock runs from the grant",
+        "fail_overdue",
+        "s.started_at + ",
+        "s.granted_at + ",
+        stories.a_step_waits_in_its_worker,
+    ),
+    Mutant("a key for ever", "hold_identities", "i.expires_at <= _now", "false", stories.a_key_expires),
+    Mutant(
+        "an older attempt hides the newer",
+        "regrant",
+        "h.attempt = s.attempt);",
+        "true);",
+        stories.a_worker_holds_an_older_attempt,
+    ),
 ]
 
 STORIES: dict[str, Story] = {mutant.story.__name__: mutant.story for mutant in MUTANTS}
