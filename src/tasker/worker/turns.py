@@ -197,12 +197,12 @@ class Turns:
         reply = await self._verbs.claim(connection, self.session, self.serving, room, may_be_alone=may_be_alone)
         self.counts["claims"] += 1
         self.next_due_s = reply.next_due_s
-        await self._take_in(connection, reply, ())
-        self._note_hunger(room)
+        self._note_hunger(room, await self._take_in(connection, reply, ()))
 
-    def _note_hunger(self, room: Sequence[int]) -> None:
-        """A reply that filled a pool may have left something behind."""
-        if any(before and not after for before, after in zip(room, self._room(), strict=True)):
+    def _note_hunger(self, room: Sequence[int], new: Sequence[Held]) -> None:
+        """A reply that filled a pool may have left something behind, even if other steps have ended meanwhile."""
+        taken = Counter(held.pool for held in new)
+        if any(0 < free <= taken[pool] for pool, free in enumerate(room)):
             self._is_hungry = True
 
     # Reporting ------------------------------------------------------------------------------------------------------
@@ -236,8 +236,7 @@ class Turns:
             return
         self.counts["reports"] += 1
         self.counts["outcomes"] += len(batch.outcomes)
-        await self._take_in(connection, reply, batch.outcomes)
-        self._note_hunger(room)
+        self._note_hunger(room, await self._take_in(connection, reply, batch.outcomes))
         if reply.ended:
             self._ended(reply.ended)
 
@@ -276,8 +275,8 @@ class Turns:
 
     # Taking in ------------------------------------------------------------------------------------------------------
 
-    async def _take_in(self, connection: Connection, reply: Reply, batch: Sequence[Held]) -> None:
-        """Starts what was granted, puts back what was deferred, lets go of what is recorded."""
+    async def _take_in(self, connection: Connection, reply: Reply, batch: Sequence[Held]) -> Sequence[Held]:
+        """Starts what was granted, puts back what was deferred, lets go of what is recorded. What was granted."""
         if reply.session_ended:
             self.session_ended = True
         deferred = self._judge(reply, batch)
@@ -293,6 +292,7 @@ class Turns:
             self._begin(held)
         if deferred and len(deferred) == len(batch):
             await asyncio.sleep(DEFERRED_PAUSE_S)
+        return new
 
     def _judge(self, reply: Reply, batch: Sequence[Held]) -> set[tuple[UUID, int, int]]:
         """Counts the verdicts; answers the attempts whose outcomes are to be sent again."""

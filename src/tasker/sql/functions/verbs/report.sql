@@ -22,7 +22,11 @@ declare
   changes tasker_engine.task_change[] := '{}';
   recorded int;
 begin
-  delete from tasker_engine.grants g where g.session_id = _session and g.grant_no = any (_finished_grants);
+  delete from tasker_engine.grants g where g.ctid = any (array(
+    select n.place from unnest(_finished_grants) f
+    cross join lateral (
+      select n.ctid as place from tasker_engine.grants n
+      where n.session_id = _session and n.grant_no = f offset 0) n));  -- offset 0: probed by the whole key
   if not is_alive then
     _channels := '{}';
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
