@@ -155,3 +155,17 @@ async def test_what_a_full_worker_left_is_taken_at_once(start: Start) -> None:
     tasker = await start(f"root -> {children} -> last", handlers, concurrency=3, poll_s=30)
     task = await tasker.submit("flow", namespace="tests")
     assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+
+
+async def test_a_backlog_is_worked_off_without_a_poll(start: Start) -> None:
+    """A claim that filled the slots is followed by another, though steps of the claim before have ended meanwhile."""
+
+    async def step() -> None:
+        return None
+
+    graph = "a -> b, c -> d"
+    client = await start(graph, worker=False)
+    tasks = await client.submit_many("flow", [{}] * 300, namespace="tests")
+    await start(None, dict.fromkeys("abcd", step), concurrency=20, poll_s=30)
+    ended = await asyncio.gather(*(client.wait(task.task_uuid, 15) for task in tasks))
+    assert {task.status for task in ended} == {"complete"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,6 +13,12 @@ _READ = """
 select (select xact_commit from pg_stat_database where datname = current_database()),
   pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint
 """
+_YOUNGER = """
+select count(*) from pg_stat_activity a join pg_stat_activity own on own.pid = pg_backend_pid()
+where a.datname = own.datname and a.backend_type = 'client backend' and a.backend_start > own.backend_start
+"""
+_LOOKS = 40
+_LOOK_S = 0.05
 
 
 class StatementCount:
@@ -49,8 +56,15 @@ class Costs:
 async def read_costs(connection: Connection, statements: int = 0) -> Costs:
     """What the server has counted until now, with what the client has.
 
-    The server counts what other sessions did as well, so measure on one that is at rest; a session's last commits are
-    counted when it ends.
+    The server counts what other sessions did as well, so measure on one that is at rest.
     """
     commits, wal_bytes = await connection.fetchrow(_READ)
     return Costs(statements, commits, wal_bytes)
+
+
+async def until_alone(connection: Connection) -> None:
+    """Waits, two seconds at most, until sessions opened after this one are gone: then their last commits count."""
+    for _ in range(_LOOKS):
+        if not await connection.fetchval(_YOUNGER):
+            return
+        await asyncio.sleep(_LOOK_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from tasker.bench.costs import Costs, read_costs, statements_sent
+from tasker.bench.costs import Costs, read_costs, statements_sent, until_alone
 from tasker.bench.engine import ENGINES
 from tasker.bench.saturated import context
 from tasker.bench.shapes import Shape
@@ -46,6 +46,7 @@ async def measure(name: str, dsn: str, shape: Shape, *, seconds: float, into: La
             while time.perf_counter() < until:
                 into.ms.append(await run(context(len(into.ms))))
             statements = sent.total
+        await until_alone(connection)
         into.costs += await read_costs(connection, statements) - before
     finally:
         await connection.close()

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import uvloop
 
-from tasker.bench.costs import Costs, read_costs
+from tasker.bench.costs import Costs, read_costs, until_alone
 from tasker.bench.engine import ENGINES, Engine
 from tasker.bench.shapes import SHAPES, Shape
 from tasker.model.errors import TaskerError
@@ -76,10 +76,12 @@ async def measure(
             fleet.wait_until_ready()
             submit_seconds = await fill(engine, dsn, shape, tasks)
             await _checkpoint(connection)
+            await until_alone(connection)
             before = await read_costs(connection)
             began_at = await connection.fetchval("select clock_timestamp()")
             fleet.let_loose()
             ended_at = await _until_complete(connection, engine, fleet, tasks * len(shape.steps), told)
+        await until_alone(connection)
         costs = await read_costs(connection, fleet.statements) - before
     finally:
         await connection.close()

@@ -149,6 +149,7 @@ class Turns:
             raise
 
     async def _turn(self, connection: Connection) -> None:
+        await asyncio.sleep(0)  # what has just begun may end at once: then it leaves with this report, and makes room
         self._wake.clear()
         batch = self._outbox.take()
         if batch is not None:
