@@ -19,6 +19,8 @@ TIMEOUT = 7
 STARTUP_CODES = range(USAGE, TIMEOUT + 1)
 """Of a worker process that could not begin: starting it again would not help."""
 FAULT = 70
+AWAY = 75
+"""Of a worker process that did not find the database which its parent had found: it is started again."""
 INTERRUPTED = 130
 
 

@@ -14,7 +14,7 @@ import uvloop
 
 from tasker.app import Tasker
 from tasker.cli import exits
-from tasker.model.errors import TaskerError
+from tasker.model.errors import DatabaseUnavailable, TaskerError
 from tasker.settings import Settings
 from tasker.worker.garbage import collect_less
 
@@ -37,7 +37,11 @@ class Work:
 
 
 def work_in_foreground(work: Work, *, watches_parent: bool = False) -> int:
-    """Works until SIGTERM or SIGINT, then drains; a second signal stops at once. The exit code."""
+    """Works until SIGTERM or SIGINT, then drains; a second signal stops at once. The exit code.
+
+    Under a parent (`watches_parent`) only the first counts: whoever signals the whole group sends the child one, and
+    the parent sends one more. What is to stop at once there is killed, and the parent ends its session.
+    """
     sys.path[:0] = [path for path in work.paths if path not in sys.path]
     _configure_logs(Settings().log_level)  # pyright: ignore[reportCallIssue] - every field has a default
     return uvloop.run(_work(work, watches_parent))
@@ -68,24 +72,24 @@ async def _work(work: Work, watches_parent: bool) -> int:
     stopping, at_once = asyncio.Event(), asyncio.Event()
 
     def stop() -> None:
-        (at_once if stopping.is_set() else stopping).set()
+        (at_once if stopping.is_set() and not watches_parent else stopping).set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     if watches_parent:
         loop.add_reader(sys.stdin, _when_parent_is_gone, loop)
-    tasker = Tasker(
-        work.dsn,
-        templates=work.templates,
-        handlers=work.handlers,
-        queues=work.queues,
-        concurrency=work.concurrency,
-    )
     try:
+        tasker = Tasker(
+            work.dsn,
+            templates=work.templates,
+            handlers=work.handlers,
+            queues=work.queues,
+            concurrency=work.concurrency,
+        )
         await tasker.start()
     except TaskerError as error:
         exits.say(error, as_json=False)
-        return exits.exit_code(error)
+        return exits.AWAY if watches_parent and isinstance(error, DatabaseUnavailable) else exits.exit_code(error)
     collect_less()
     await stopping.wait()
     drained = asyncio.create_task(tasker.stop())

@@ -56,7 +56,11 @@ class Supervisor:
         self._stopping = asyncio.Event()
 
     async def run(self) -> int:
-        """Until a signal. The exit code: 0, or that of a child that could not start."""
+        """Until a signal. The exit code: 0, or that of a child that could not start.
+
+        Raises DatabaseUnavailable when it does not find the database; one that goes away later is waited for.
+        """
+        await (await connect(self._dsn)).close()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
@@ -76,17 +80,19 @@ class Supervisor:
         while not self._stopping.is_set():
             began = time.monotonic()
             code, pid = await self._live_once()
-            if self._stopping.is_set() or code == 0:
+            if self._stopping.is_set():
                 if code != 0:
                     await self._end_sessions(pid, "stopped", is_loss=False)
                 return 0
             if code in STARTUP_CODES:
                 self._signalled()
                 return code
-            _log.warning("a worker process died; starting another", pid=pid, exit_code=code)
-            await self._end_sessions(pid, f"its process died (exit code {code})", is_loss=True)
+            _log.warning("a worker process ended; starting another", pid=pid, exit_code=code)
+            while not await self._end_sessions(pid, f"its process died (exit code {code})", is_loss=True):
+                if await self._is_stopping_within(RESTART_MAX_S):
+                    return 0
             wait_s = RESTART_FIRST_S if time.monotonic() - began > SHORT_LIFE_S else min(wait_s * 2, RESTART_MAX_S)
-            await self._pause(wait_s)
+            await self._is_stopping_within(wait_s)
         return 0
 
     async def _live_once(self) -> tuple[int, int]:
@@ -101,10 +107,15 @@ class Supervisor:
         finally:
             self._children.discard(child)
 
-    async def _pause(self, wait_s: float) -> None:
-        await asyncio.wait([asyncio.create_task(self._stopping.wait())], timeout=wait_s)
+    async def _is_stopping_within(self, wait_s: float) -> bool:
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._stopping.wait()
+        except TimeoutError:
+            return False
 
-    async def _end_sessions(self, pid: int, reason: str, *, is_loss: bool) -> None:
+    async def _end_sessions(self, pid: int, reason: str, *, is_loss: bool) -> bool:
+        """Ends what sessions a process has left. False where the database could not be asked: their leases will."""
         verbs = Verbs(Settings().schema_name)  # pyright: ignore[reportCallIssue] - every field has a default
         try:
             connection = await connect(self._dsn)
@@ -114,4 +125,6 @@ class Supervisor:
             finally:
                 await connection.close()
         except (*CONNECTION_ERRORS, TaskerError) as error:
-            _log.warning("could not end a dead worker's session; its lease will", pid=pid, error=str(error))
+            _log.warning("could not end the session of a dead worker process", pid=pid, error=str(error))
+            return False
+        return True
