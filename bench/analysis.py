@@ -34,7 +34,7 @@ from tasker.model.template import HandlerRef, Step, Template
 from tasker.store.connection import Connection, connect
 from tasker.store.migrate import migrate
 from tasker.store.reads import Reads
-from tasker.store.verbs import Report, Serving, Verbs
+from tasker.store.verbs import Report, Serving, Submit, Verbs
 from tasker.templates.publishing import publish
 
 MS_MAX, RATIO_MIN = 50.0, 50.0
@@ -104,7 +104,7 @@ async def half_done_task(connection: Connection, steps: int) -> UUID:
     """A task half of whose steps are complete; some are with a worker."""
     verbs, task = Verbs(), uuid7()
     await publish(connection, verbs, template(steps))
-    await verbs.submit(connection, "bench", "analysis", None, [task], ['{"order": 1}'], None)
+    await verbs.submit(connection, Submit("bench", "analysis", None, [task], ['{"order": 1}'], None))
     session = await verbs.open_session(connection, uuid7(), "bench", "here", 1, 3600)
     channels = [channel for channel, _ in await verbs.serve(connection, session, ["work"], None)]
     serving, done = Serving(channels, [1] * len(channels)), 0

@@ -23,9 +23,9 @@ from tasker.store.connection import Connection, Pool, connect, create_pool, unav
 from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.migrate import migrate
 from tasker.store.reads import Reads
-from tasker.store.verbs import Verbs
+from tasker.store.verbs import Submit, Submitted, Verbs
 from tasker.store.waits import ended_tasks
-from tasker.submission import Submission, SubmittedTask, TaskRequest
+from tasker.submission import Submission, SubmittedTask, TaskRequest, submitted
 from tasker.templates import load_paths
 from tasker.templates.publishing import Published, publish
 from tasker.worker.plans import check_handlers
@@ -160,14 +160,21 @@ class Tasker:
         """Creates tasks of one template in one call: all, or none if one is refused. A mapping is a task's context."""
         wanted = [one if isinstance(one, TaskRequest) else TaskRequest(context=one) for one in requests]
         new_ids = [uuid7() for _ in wanted]
-        submitted = await self._ask(
-            lambda connection: self._submission.submit(connection, namespace, name, version, wanted, new_ids)
-        )
-        if self._worker is not None:
-            self._worker.wake()
+
+        async def prepare(connection: Connection) -> Submit:
+            return await self._submission.prepare(connection, namespace, name, version, wanted, new_ids)
+
+        async def submit(connection: Connection) -> Sequence[Submitted]:
+            return await self._verbs.submit(connection, await prepare(connection))
+
+        answers = None if self._worker is None else await self._worker.submit_here(prepare)
+        if answers is None:
+            answers = await self._ask(submit)
+            if self._worker is not None:
+                self._worker.wake()
         if self._worker is None or self._worker.idle_peers:
             self._wakes.nudge()
-        return submitted
+        return submitted(answers, new_ids)
 
     async def wait(self, task_uuid: UUID, timeout: float | None = None) -> TaskView:  # noqa: ASYNC109 - users' word
         """The task when it has ended: complete, error, cancelled. Raises WaitTimeout after `timeout` seconds."""

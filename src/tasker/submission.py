@@ -28,7 +28,7 @@ from tasker.settings import Settings
 from tasker.store.connection import Connection
 from tasker.store.definitions import find_definition
 from tasker.store.errors import translated
-from tasker.store.verbs import Verbs
+from tasker.store.verbs import Submit, Submitted, Verbs
 from tasker.templates import check_inputs, from_definition
 
 _REMEMBERED_S = 5.0
@@ -92,18 +92,20 @@ class Submission:
         self._settings = settings
         self._templates: dict[tuple[str, str, str | None], tuple[float, Template]] = {}
 
-    async def submit(
+    async def prepare(
         self,
         connection: Connection,
         namespace: str,
         name: str,
         version: str | None,
         requests: Sequence[TaskRequest],
-        new_ids: Sequence[UUID] | None = None,
-    ) -> list[SubmittedTask]:
-        """Creates the tasks, all or none. `new_ids`, one a request, are for requests that name no id: with the same ids
-        a call whose answer was lost can be repeated."""
-        new_ids = new_ids or [uuid7() for _ in requests]
+        new_ids: Sequence[UUID],
+    ) -> Submit:
+        """The call of `submit` that creates these tasks. `new_ids`, one a request, are for requests that name no id:
+        with the same ids a call whose answer was lost can be repeated.
+
+        Raises TemplateNotFound, InvalidInput, PayloadTooLarge.
+        """
         template = await self._template(connection, namespace, name, version)
         is_checked = template.enforce_schemas and template.input_schema is not None
         contexts: list[str] = []
@@ -111,19 +113,16 @@ class Submission:
             context = check_inputs(template, dict(request.context)) if is_checked else request.context
             contexts.append(self.encode(context))
         options = [request.options(is_checked=is_checked) for request in requests]
-        answers = await self._verbs.submit(
-            connection,
-            namespace,
-            name,
-            template.version,
-            [request.task_uuid or new_id for request, new_id in zip(requests, new_ids, strict=True)],
-            contexts,
-            options if any(options) else None,
-        )
-        return [
-            SubmittedTask(answer.task_id, answer.is_duplicate and answer.task_id != new_id)
-            for answer, new_id in zip(answers, new_ids, strict=True)
-        ]
+        task_ids = [request.task_uuid or new_id for request, new_id in zip(requests, new_ids, strict=True)]
+        return Submit(namespace, name, template.version, task_ids, contexts, options if any(options) else None)
+
+    async def submit(
+        self, connection: Connection, namespace: str, name: str, version: str | None, requests: Sequence[TaskRequest]
+    ) -> list[SubmittedTask]:
+        """Creates the tasks, all or none."""
+        new_ids = [uuid7() for _ in requests]
+        prepared = await self.prepare(connection, namespace, name, version, requests, new_ids)
+        return submitted(await self._verbs.submit(connection, prepared), new_ids)
 
     def encode(self, value: Mapping[str, Any]) -> str:
         """See encode_context."""
@@ -138,6 +137,14 @@ class Submission:
             template = from_definition(definition)
             self._templates[key] = now, template
         return template
+
+
+def submitted(answers: Sequence[Submitted], new_ids: Sequence[UUID]) -> list[SubmittedTask]:
+    """What submit answered, to a caller who cannot know that it was asked twice with the same new ids."""
+    return [
+        SubmittedTask(answer.task_id, answer.is_duplicate and answer.task_id != new_id)
+        for answer, new_id in zip(answers, new_ids, strict=True)
+    ]
 
 
 def encode_context(value: Mapping[str, Any], bytes_max: int) -> str:

@@ -12,7 +12,7 @@ from support.session import Session
 from support.templates import template
 from tasker.model.template import Template
 from tasker.store.connection import connect
-from tasker.store.verbs import Verbs
+from tasker.store.verbs import Submit, Verbs
 from tasker.templates.publishing import publish
 
 
@@ -73,12 +73,14 @@ class Engine:
         contexts = contexts or [{} for _ in range(count)]
         answers = await self.verbs.submit(
             connection or self.connection,
-            namespace or made.namespace,
-            name or made.name,
-            version,
-            ids or [self.clock.uuid7() for _ in contexts],
-            [json.dumps(context) for context in contexts],
-            [json.dumps(options) for _ in contexts] if options else None,
+            Submit(
+                namespace or made.namespace,
+                name or made.name,
+                version,
+                ids or [self.clock.uuid7() for _ in contexts],
+                [json.dumps(context) for context in contexts],
+                [json.dumps(options) for _ in contexts] if options else None,
+            ),
         )
         return [answer.task_id for answer in answers]
 

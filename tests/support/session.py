@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from tasker.model.outcome import Outcome, failed, released, retryable, succeeded
-from tasker.store.verbs import Grant, Reply, Report, Serving
+from tasker.store.verbs import Grant, Reply, Report, Serving, Submit
 
 if TYPE_CHECKING:
     from support.engine import Engine
@@ -67,6 +67,26 @@ class Session:
         )
         self.take(reply)
         return reply.grants
+
+    async def submit_here(
+        self,
+        *ids: UUID,
+        name: str | None = None,
+        context: str = "{}",
+        option: str | None = None,
+        room: int | None = None,
+    ) -> Reply:
+        """Submits tasks (default: of the template published last); what it can start at once is granted up to `room`
+        (default: all free slots)."""
+        templates = self.engine.templates
+        made = templates[name] if name else next(reversed(templates.values()))
+        options = None if option is None else [option for _ in ids]
+        submit = Submit(made.namespace, made.name, None, ids, [context for _ in ids], options)
+        return self.take(
+            await self.engine.verbs.submit_here(
+                self.connection, self.number, self.serving, [self.room if room is None else room], submit
+            )
+        )
 
     async def claim_reply(self, most: int | None = None, *, may_be_alone: bool = False) -> Reply:
         """As claim, with all that the verb answered."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections import Counter
 from collections.abc import Coroutine, Iterable
 from datetime import timedelta
@@ -74,6 +75,22 @@ class Twin:
         """A task comes."""
         task = self.run(self.engine.submit(name=name, delay_s=delay_s, priority=priority))
         self.model.submit(task, self.engine.templates[name], self.engine.clock.now, delay_s)
+
+    def submit_here(self, worker: Session, name: str, room: int, delay_s: float = 0, *, is_lost: bool = False) -> None:
+        """A worker that submits starts what it has room for; if the reply is lost, it does not learn what it got."""
+        now, task = self.engine.clock.now, self.engine.clock.uuid7()
+        option = json.dumps({"delay_s": delay_s})
+        reply = self._call(worker, worker.submit_here(task, name=name, option=option, room=room), is_lost)
+        self.model.submit(task, self.engine.templates[name], now, delay_s)
+        assert [(made.task_id, made.is_duplicate) for made in reply.submitted] == [(task, False)]
+        ready = {key for key in self.model.available(suspects=False) if key[0] == task}
+        granted, is_ended = _granted(reply), self.model.sessions[worker.number].is_ended
+        assert reply.session_ended == is_ended
+        assert granted <= ready
+        assert len(granted) == (0 if is_ended else min(room, len(ready)))
+        self.model.claim(worker.number, now, granted)
+        self.seen["started by the submitter"] += len(granted)
+        self.seen["session ended in a turn"] += is_ended
 
     def open_session(self, lease_s: float) -> Session:
         """A worker starts."""

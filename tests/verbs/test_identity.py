@@ -11,6 +11,7 @@ from support.engine import Engine
 from support.waiting import until_blocked
 
 from tasker.model.errors import IdentityConflict, InvalidInput, KeyInFlight
+from tasker.store.verbs import Submit
 
 
 async def test_every_submit_is_a_task_of_its_own_by_default(engine: Engine) -> None:
@@ -59,7 +60,7 @@ async def test_a_duplicate_is_marked(engine: Engine) -> None:
     task = await engine.submit({}, idempotency_key="k")
     options = ['{"idempotency_key": "k"}', '{"idempotency_key": "fresh"}']
     ids = [engine.clock.uuid7(), engine.clock.uuid7()]
-    answers = await engine.verbs.submit(engine.connection, "tests", "flow", None, ids, ["{}", "{}"], options)
+    answers = await engine.verbs.submit(engine.connection, Submit("tests", "flow", None, ids, ["{}", "{}"], options))
     assert [(answer.task_id, answer.is_duplicate) for answer in answers] == [(task, True), (ids[1], False)]
 
 
@@ -175,7 +176,7 @@ async def test_keys_are_taken_in_one_order(engine: Engine) -> None:
         connection = await engine.connect(pinned=False)
         ids = [engine.clock.uuid7() for _ in keys]
         answers = await engine.verbs.submit(
-            connection, "tests", "flow", None, ids, contexts[::order], list(keys[::order])
+            connection, Submit("tests", "flow", None, ids, contexts[::order], list(keys[::order]))
         )
         return {answer.task_id for answer in answers}
 

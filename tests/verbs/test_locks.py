@@ -141,6 +141,10 @@ async def _submit_repeated(scene: Scene, session: Session, connection: Any) -> N
     await scene.engine.submit(name="small", connection=connection, idempotency_key="known")
 
 
+async def _submit_here(scene: Scene, session: Session, connection: Any) -> None:
+    await scene.of(session, connection).submit_here(scene.engine.clock.uuid7(), name="small")
+
+
 def _act(action: str, on: str, step: str | None = None) -> Verb:
     async def act(scene: Scene, session: Session, connection: Any) -> None:
         await scene.engine.act(action, getattr(scene, on), step, connection=connection)
@@ -152,6 +156,7 @@ VERBS: dict[str, Verb] = {
     "submit": _submit,
     "submit with a key": _submit_keyed,
     "submit with a known key": _submit_repeated,
+    "submit here": _submit_here,
     "report": _report,
     "report that may wait": _report_waiting,
     "claim": _claim,

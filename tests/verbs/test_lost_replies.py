@@ -5,6 +5,8 @@ from __future__ import annotations
 from support.engine import Engine
 from support.session import Session
 
+from tasker.store.verbs import Submit
+
 
 def _forget(worker: Session) -> None:
     """The reply never came: the worker does not know what it was granted."""
@@ -128,9 +130,9 @@ async def test_a_submit_can_be_repeated(engine: Engine) -> None:
     await engine.publish("a")
     ids = [engine.clock.uuid7() for _ in range(3)]
     contexts = ['{"n": 1}', '{"n": 2}', '{"n": 3}']
-    first = await engine.verbs.submit(engine.connection, "tests", "flow", None, ids[:2], contexts[:2], None)
+    first = await engine.verbs.submit(engine.connection, Submit("tests", "flow", None, ids[:2], contexts[:2], None))
     assert [(answer.task_id, answer.is_duplicate) for answer in first] == [(ids[0], False), (ids[1], False)]
-    again = await engine.verbs.submit(engine.connection, "tests", "flow", None, ids, contexts, None)
+    again = await engine.verbs.submit(engine.connection, Submit("tests", "flow", None, ids, contexts, None))
     assert [(answer.task_id, answer.is_duplicate) for answer in again] == [
         (ids[0], True),
         (ids[1], True),

@@ -46,7 +46,10 @@ OUTCOMES = st.one_of(
 TO_BE_SEEN = frozenset(
     """recorded, already, stale, handed over, regranted, gone, suspect granted, session ended in a turn, fresh leases,
     session expired, overdue, worker lost for good, act refused, act repeated, act: cancel, act: pause, act: resume,
-    act: retry, act: resolve, act: complete, ended: complete, ended: error""".replace("\n    ", " ").split(", ")
+    act: retry, act: resolve, act: complete, ended: complete, ended: error,
+    started by the submitter""".replace(
+        "\n    ", " "
+    ).split(", ")
 )
 
 
@@ -78,6 +81,12 @@ class Stories(RuleBasedStateMachine):
     def submit(self, name: str, delay_s: float, priority: int) -> None:
         """A task comes."""
         self.twin.submit(name, delay_s, priority)
+
+    @rule(data=st.data(), name=st.sampled_from(NAMES), delay_s=st.sampled_from([0, 0, 8]), room=st.integers(0, 2))
+    def submit_here(self, data: st.DataObject, name: str, delay_s: float, room: int) -> None:
+        """A worker submits, starts what it has room for, and may never hear the answer."""
+        is_lost = data.draw(st.integers(0, 4), label="fate") == 4
+        self.twin.submit_here(self.worker(data), name, room, delay_s, is_lost=is_lost)
 
     @precondition(lambda self: len(self.twin.living()) < 3)
     @rule(lease_s=st.sampled_from([6, 20]))

@@ -10,6 +10,7 @@ import pytest
 from support.engine import Engine
 
 from tasker.model.errors import IdentityConflict, InvalidInput, PayloadTooLarge, TaskerError, TemplateNotFound
+from tasker.store.verbs import Submit
 
 TABLES = ("tasks", "steps", "inputs", "ready", "due", "transitions", "identities")
 
@@ -19,7 +20,7 @@ async def _nothing_was_written(engine: Engine) -> None:
 
 
 async def _submit(engine: Engine, ids: list[UUID], contexts: list[str], options: list[str | None] | None = None) -> Any:
-    return await engine.verbs.submit(engine.connection, "tests", "flow", None, ids, contexts, options)
+    return await engine.verbs.submit(engine.connection, Submit("tests", "flow", None, ids, contexts, options))
 
 
 async def test_a_batch_is_answered_in_order(engine: Engine) -> None:
@@ -121,7 +122,7 @@ async def test_an_unknown_template_is_named(engine: Engine, asked: tuple[str, st
     """What is not published is refused with its full name and what to do."""
     await engine.publish("a")
     with pytest.raises(TemplateNotFound, match=f"{asked[0]}/{asked[1]}@{asked[2] or 'latest'}"):
-        await engine.verbs.submit(engine.connection, *asked, [engine.clock.uuid7()], ["{}"], None)
+        await engine.verbs.submit(engine.connection, Submit(*asked, [engine.clock.uuid7()], ["{}"], None))
     await _nothing_was_written(engine)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -39,6 +39,25 @@ class Verdict:
     verdict: str
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """One answer of submit: the task, and whether it existed before."""
+
+    task_id: UUID
+    is_duplicate: bool
+
+
+class Submit(NamedTuple):
+    """What submit is called with; contexts and options are JSON text, one of each per task."""
+
+    namespace: str
+    name: str
+    version: str | None
+    task_ids: Sequence[UUID]
+    contexts: Sequence[str]
+    options: Sequence[str | None] | None = None
+
+
 @dataclass(slots=True)
 class Reply:
     """What a verb answered to a worker."""
@@ -49,6 +68,7 @@ class Reply:
     results: dict[UUID, dict[int, str]] = field(default_factory=dict[UUID, dict[int, str]])
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     ended: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
+    submitted: list[Submitted] = field(default_factory=list[Submitted])
     gone: list[tuple[UUID, int, int]] = field(default_factory=list[tuple[UUID, int, int]])
     next_due_s: float | None = None
     idle_peers: int = 0
@@ -89,14 +109,6 @@ class Serving:
     pools: list[int] = field(default_factory=list[int])
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """One answer of submit: the task, and whether it existed before."""
-
-    task_id: UUID
-    is_duplicate: bool
-
-
 def _read(rows: Iterable[Any]) -> Reply:
     """Rows of type `tasker_engine.reply` as one record."""
     reply = Reply()
@@ -127,6 +139,8 @@ def _read_other(
 ) -> None:
     if kind == "ended":
         reply.ended.append((task_id, payload))
+    elif kind == "submitted":
+        reply.submitted.append(Submitted(task_id, payload == "duplicate"))
     elif kind == "verdict":
         reply.verdicts.append(Verdict(task_id, number, attempt, payload))
     elif kind == "gone":
@@ -148,6 +162,7 @@ class Verbs:
             return sql.in_schema(f"select * from tasker_engine.{name}({marks})", schema)  # noqa: S608 - our own words
 
         self._submit = call("submit", "text text text uuid[] jsonb[] jsonb[]")
+        self._submit_here = call("submit_here", "int int[] int[] int[] text text text uuid[] jsonb[] jsonb[]")
         self._report = call(
             "report", "int uuid[] int[] int[] text[] text[] float8[] float8[] bigint[] int[] int[] int[] bool"
         )
@@ -164,20 +179,21 @@ class Verbs:
         self._act = call("act", "uuid text uuid int text int text text jsonb")
         self._publish = call("publish", "text text text text jsonb text jsonb bool")
 
-    async def submit(
-        self,
-        connection: Connection,
-        namespace: str,
-        name: str,
-        version: str | None,
-        task_ids: Sequence[UUID],
-        contexts: Sequence[str],
-        options: Sequence[str | None] | None,
-    ) -> list[Submitted]:
-        """Creates tasks; contexts and options are JSON text. Raises what `check_submission` and identity refuse."""
+    async def submit(self, connection: Connection, submit: Submit) -> list[Submitted]:
+        """Creates tasks. Raises what `check_submission` and identity refuse."""
         with translating():
-            rows = await connection.fetch(self._submit, namespace, name, version, task_ids, contexts, options)
+            rows = await connection.fetch(self._submit, *submit)
         return [Submitted(row[0], row[1]) for row in rows]
+
+    async def submit_here(
+        self, connection: Connection, session: int, serving: Serving, free: Sequence[int], submit: Submit
+    ) -> Reply:
+        """The same for a session that has nothing to do: the reply's grants are the first steps, as far as it has
+        `free` slots."""
+        with translating():
+            return _read(
+                await connection.fetch(self._submit_here, session, serving.channels, serving.pools, free, *submit)
+            )
 
     async def report(
         self,

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import structlog
@@ -26,7 +26,7 @@ from tasker.model.errors import StepValidationError
 from tasker.model.outcome import released
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError, refusal
-from tasker.store.verbs import Reply, Report, Serving, Verbs
+from tasker.store.verbs import Reply, Report, Serving, Submit, Submitted, Verbs
 from tasker.worker.admission import Admission
 from tasker.worker.executor import Executor
 from tasker.worker.held import Held
@@ -38,6 +38,8 @@ CONFLICT_PAUSE_S = 0.05
 LINGER_DELAY_S = 1.0
 CLAIM_PAUSE_S = 0.005
 FAREWELL_ROUNDS_MAX = 20
+Prepare = Callable[[Connection], Awaitable[Submit]]
+"""Makes the call of submit; may read with the connection."""
 _log = structlog.get_logger("tasker.worker")
 
 
@@ -66,6 +68,8 @@ class Turns:
         self._wake = asyncio.Event()
         self._outbox = Outbox()
         self._grants = Grants()
+        self._submissions: deque[tuple[Prepare, asyncio.Future[Sequence[Submitted] | None]]] = deque()
+        self._is_resting = False
         self._alone: Held | None = None
         self._alone_runs = False
         self._is_hungry = True
@@ -80,6 +84,18 @@ class Turns:
         """There may be work: look now."""
         self._is_hungry = True
         self._wake.set()
+
+    async def submit_here(self, prepare: Prepare) -> Sequence[Submitted] | None:
+        """Submits tasks in the next turn, if the loop has nothing else to do; raises what `prepare` and submit refuse.
+
+        None: it has, or the connection was cut, and nobody knows whether it happened.
+        """
+        if not self._is_resting or not self.is_idle or self.is_draining or self._submissions:
+            return None
+        answered: asyncio.Future[Sequence[Submitted] | None] = asyncio.get_running_loop().create_future()
+        self._submissions.append((prepare, answered))
+        self._wake.set()
+        return await answered
 
     def done(self, held: Held) -> None:
         """The executor has finished with a step; one without an outcome was taken away and is only let go."""
@@ -147,6 +163,9 @@ class Turns:
         except BaseException:
             self._is_uncertain = True
             raise
+        finally:
+            while self._submissions:
+                _answer(self._submissions.popleft()[1], None)
 
     async def _turn(self, connection: Connection) -> None:
         await asyncio.sleep(0)  # what has just begun may end at once: then it leaves with this report, and makes room
@@ -154,7 +173,9 @@ class Turns:
         batch = self._outbox.take()
         if batch is not None:
             await self._report(connection, batch)
-        if self._alone is not None:
+        if self._submissions:
+            await self._submit(connection, *self._submissions.popleft())
+        elif self._alone is not None:
             await self._run_alone(connection, self._alone)
         elif self._may_claim():
             await self._claim(connection)
@@ -183,11 +204,14 @@ class Turns:
             wait_s = CLAIM_PAUSE_S if self._is_hungry else wait_s
         late_s = self._outbox.next_s
         wait_s = wait_s if late_s is None else min(wait_s, late_s)
+        self._is_resting = True
         try:
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()
         except TimeoutError:
             self._is_hungry = True
+        finally:
+            self._is_resting = False
 
     async def _claim(self, connection: Connection) -> None:
         room = self._room()
@@ -205,6 +229,23 @@ class Turns:
         taken = Counter(held.pool for held in new)
         if any(0 < free <= taken[pool] for pool, free in enumerate(room)):
             self._is_hungry = True
+
+    async def _submit(
+        self, connection: Connection, prepare: Prepare, answered: asyncio.Future[Sequence[Submitted] | None]
+    ) -> None:
+        """What is refused is the submitter's to know. Who waits no longer has made the tasks all the same."""
+        room = self._room()
+        try:
+            submit = await prepare(connection)
+            reply = await self._verbs.submit_here(connection, self.session, self.serving, room, submit)
+        except (*CONNECTION_ERRORS, TimeoutError):
+            _answer(answered, None)
+            raise
+        except Exception as error:
+            _answer(answered, error)
+            return
+        _answer(answered, reply.submitted)
+        self._note_hunger(room, await self._take_in(connection, reply, ()))
 
     # Reporting ------------------------------------------------------------------------------------------------------
 
@@ -387,3 +428,12 @@ class Turns:
         self.session_ended = False
         self._is_uncertain = False
         self._is_hungry = True
+
+
+def _answer(asked: asyncio.Future[Sequence[Submitted] | None], answer: Sequence[Submitted] | Exception | None) -> None:
+    if asked.done():
+        return
+    if isinstance(answer, Exception):
+        asked.set_exception(answer)
+    else:
+        asked.set_result(answer)

@@ -2,8 +2,8 @@
 -- the session, as far as it serves them and has room, unless a more urgent step waits; the others become ready. Then the
 -- counters of the tasks move, once per task. The caller holds the tasks (_held) and has recorded the steps.
 --
--- _changes are the counter changes of what the caller recorded. Answers rows of kind batch, grant (payload `partial`: it
--- needs results that are not in this call) and ended.
+-- _changes are the counter changes of what the caller recorded. Answers rows of kind batch, grant, result (of parents that
+-- are not in this call) and ended.
 create or replace function tasker_engine.advance(
   _session int, _held tasker_engine.held_task[], _task_ids uuid[], _numbers int[], _changes tasker_engine.task_change[],
   _channels int[], _pools int[], _free int[], _now timestamptz)
@@ -60,6 +60,8 @@ begin
     insert into tasker_engine.grants (session_id, task_ids, numbers)
     select _session, array_agg(task_id), array_agg(number) from moved where is_granted having count(*) > 0
     returning grant_no),
+  lacking as (
+    select array_agg(task_id) as task_ids, array_agg(number) as numbers from moved where is_granted and is_partial),
   history as (
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, session_id, at)
     select task_id, number, moves, 'pending', state, nullif(attempt, 0), case when is_granted then _session end, _now
@@ -70,7 +72,9 @@ begin
       _session is not null, _now))
   select 'batch', null::uuid, null::int, null::int, null::int, null::int, grant_no::text, null::json from granted
   union all
-  select 'grant', task_id, number, attempt, tries, template_id, case when is_partial then 'partial' end, null from moved where is_granted
+  select 'grant', task_id, number, attempt, tries, template_id, null, null from moved where is_granted
+  union all
+  select p.* from lacking l cross join lateral tasker_engine.payloads(l.task_ids, l.numbers, false) p where l.task_ids is not null
   union all
   select 'ended', task_id, null, null, null, null, state, null from settled;
 end $$;

@@ -47,17 +47,9 @@ begin
     recorded := recorded + cardinality(undone.done_tasks);
   end if;
   if recorded > 0 then
-    return query
-    with moved as materialized (
-      select * from tasker_engine.advance(_session, held, done.done_tasks, done.done_numbers,
-        changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done.done_tasks) d),
-        _channels, _pools, _free, _now)),
-    partial as (
-      select array_agg(m.task_id) as task_ids, array_agg(m.number) as numbers from moved m where m.payload = 'partial' and m.kind = 'grant')
-    select * from moved
-    union all
-    select p.* from partial cross join lateral tasker_engine.payloads(partial.task_ids, partial.numbers, false) p
-    where partial.task_ids is not null;
+    return query select * from tasker_engine.advance(_session, held, done.done_tasks, done.done_numbers,
+      changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done.done_tasks) d),
+      _channels, _pools, _free, _now);
   end if;
   if recorded < cardinality(_task_ids) then
     return query select * from tasker_engine.verdicts(_session, locked, _task_ids, _numbers, _attempts,
