@@ -47,9 +47,7 @@ TO_BE_SEEN = frozenset(
     """recorded, already, stale, handed over, regranted, gone, suspect granted, session ended in a turn, fresh leases,
     session expired, overdue, worker lost for good, act refused, act repeated, act: cancel, act: pause, act: resume,
     act: retry, act: resolve, act: complete, ended: complete, ended: error,
-    started by the submitter""".replace(
-        "\n    ", " "
-    ).split(", ")
+    started by the submitter""".replace("\n    ", " ").split(", ")
 )
 
 

@@ -12,6 +12,12 @@ from worker_support import Sql, Start
 
 from tasker import StepContext
 from tasker.model.errors import WaitTimeout
+from tasker.worker.outbox import LATE_PAUSE_MAX_S
+
+
+async def _nothing() -> None:
+    return None
+
 
 REFUSING = """
 create function tasker_engine.refuse() returns trigger language plpgsql as $$
@@ -107,6 +113,27 @@ async def test_a_busy_task_holds_up_no_other(start: Start, sql: Sql) -> None:
             assert (await tasker.wait(task.task_uuid, 5)).status == "complete"
         assert await sql.state(busy.task_uuid) == "in_progress"
     assert (await tasker.wait(busy.task_uuid, 5)).results == {"slow": {"result": "slow"}}
+
+
+async def test_outcomes_of_a_task_that_was_busy_go_together_once_it_is_free(start: Start, sql: Sql) -> None:
+    """However many outcomes became late while somebody held their task, they do not trickle in afterwards."""
+    children, go = 320, asyncio.Event()
+    names = [f"c{number}" for number in range(children)]
+
+    async def wait_for_it() -> None:
+        await go.wait()
+
+    handlers = {"root": _nothing, **dict.fromkeys(names, wait_for_it)}
+    tasker = await start(f"root -> {', '.join(names)}", handlers, concurrency=400)
+    task = await tasker.submit("flow", namespace="tests")
+    assert tasker._worker is not None
+    turns = tasker._worker.turns
+    await until(lambda: len(turns.running()) == children, "all run")
+    async with sql.connection.transaction():
+        await sql.run("select from tasker_engine.tasks where task_id = $1 for update", task.task_uuid)
+        go.set()
+        await until(lambda: turns._outbox._late_pause_s == LATE_PAUSE_MAX_S, "all are late, and their pauses long")
+    assert (await tasker.wait(task.task_uuid, 5)).status == "complete"
 
 
 async def test_a_claim_that_fails_is_tried_again(start: Start, sql: Sql) -> None:

@@ -45,21 +45,21 @@ CONNECTION_ERRORS = (
 DatabaseError = asyncpg.PostgresError
 """The database answered, and refused."""
 
-Refusal = Literal["data", "conflict", "stuck", "away"]
+Refusal = Literal["data", "conflict", "busy", "stuck", "away"]
 _REFUSALS: dict[str, Refusal] = {
     "22": "data",  # data exceptions
     "23": "data",  # constraints
     "54": "data",  # limits of the program: too large, too deep
     "40": "conflict",  # deadlock, serialization
-    "55P03": "stuck",  # a lock was not to be had in time
+    "55P03": "busy",  # a lock was not to be had in time
     "P0": "stuck",  # raised by somebody's own function
     "XX": "stuck",  # internal error: one row may be damaged
 }
 
 
 def refusal(error: asyncpg.PostgresError) -> Refusal:
-    """Why a batch was refused: for its `data`, for a `conflict` that is over now, because one of its rows is `stuck`,
-    or because the database can do nothing at the moment (`away`)."""
+    """Why a batch was refused: for its `data`, for a `conflict` that is over now, because somebody holds its task
+    (`busy`), because one of its rows is `stuck`, or because the database can do nothing at the moment (`away`)."""
     sqlstate = str(getattr(error, "sqlstate", "") or "")
     return _REFUSALS.get(sqlstate) or _REFUSALS.get(sqlstate[:2], "away")
 

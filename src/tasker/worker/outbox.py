@@ -2,7 +2,7 @@
 
 An outcome leaves it with a report and comes back when it was not recorded. Most come back because their task is busy
 for a moment. What comes back too often, or what the database will not take now for a reason of its own, is late: it is
-sent apart from the others, now and then, so that one stuck task holds nobody else up.
+sent apart from the others, task by task, now and then, so that one stuck task holds nobody else up.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from itertools import islice
 from tasker.worker.held import Held
 
 BATCH_MAX = 500
-LATE_MAX = 16
 DEFERRED_ROUNDS_MAX = 4
 LATE_PAUSE_S, LATE_PAUSE_MAX_S = 0.05, 1.0
 
 
 @dataclass(slots=True)
 class Batch:
-    """Outcomes for one report. Late ones may wait a moment for tasks that are busy."""
+    """Outcomes for one report. Late ones are of one task, and may wait a moment for it."""
 
     outcomes: list[Held]
     is_late: bool
@@ -60,7 +59,8 @@ class Outbox:
     def take(self) -> Batch | None:
         """What to report now."""
         if self._late and self._late_at <= time.monotonic():
-            late = list(islice(self._late, LATE_MAX))
+            task_id = next(iter(self._late)).task_id
+            late = list(islice((held for held in self._late if held.task_id == task_id), BATCH_MAX))
             for held in late:
                 del self._late[held]
             self._late_pause_s = min(self._late_pause_s * 2, LATE_PAUSE_MAX_S)
@@ -74,6 +74,10 @@ class Outbox:
         for held in batch:
             del self._ready[held]
         return Batch(batch, is_late=False)
+
+    def late_went(self) -> None:
+        """Late ones were recorded: what made them late may be over, and the others need not wait."""
+        self._late_pause_s, self._late_at = LATE_PAUSE_S, 0.0
 
     @property
     def has_ready(self) -> bool:

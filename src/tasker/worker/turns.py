@@ -279,6 +279,8 @@ class Turns:
         self.counts["reports"] += 1
         self.counts["outcomes"] += len(batch.outcomes)
         self._note_hunger(room, await self._take_in(connection, reply, batch.outcomes))
+        if batch.is_late and not any(verdict.verdict == "deferred" for verdict in reply.verdicts):
+            self._outbox.late_went()
         if reply.ended:
             self._ended(reply.ended)
 
@@ -286,8 +288,8 @@ class Turns:
         self, connection: Connection, batch: Batch, grants: list[int], error: DatabaseError
     ) -> None:
         """The database refused a batch. What is wrong with one outcome must not stop the others: it is halved until
-        that one is alone; bad data then fails its step, what is stuck goes later. What is wrong with the database is
-        raised."""
+        that one is alone; bad data then fails its step, what is stuck goes later. All of a task that somebody holds is
+        stuck together. What is wrong with the database is raised."""
         reason = refusal(error)
         if reason == "away":
             raise error
@@ -297,7 +299,7 @@ class Turns:
             self._grants.put_back(grants)
             await asyncio.sleep(CONFLICT_PAUSE_S)
             return
-        if len(batch.outcomes) > 1:
+        if reason != "busy" and len(batch.outcomes) > 1:
             middle = len(batch.outcomes) // 2
             await self._send(connection, Batch(batch.outcomes[:middle], batch.is_late), grants)
             await self._send(connection, Batch(batch.outcomes[middle:], batch.is_late), [])
@@ -311,8 +313,11 @@ class Turns:
             held.outcome = outcome_of_error(StepValidationError(message, error_code="invalid_result"))
             await self._send(connection, batch, grants)
             return
-        _log.warning("an outcome cannot be recorded now: it is kept and sent again", **about)
-        self._outbox.postpone(held)
+        _log.warning(
+            "outcomes cannot be recorded now: they are kept and sent again", **about, outcomes=len(batch.outcomes)
+        )
+        for held in batch.outcomes:
+            self._outbox.postpone(held)
         self._grants.put_back(grants)
 
     # Taking in ------------------------------------------------------------------------------------------------------
