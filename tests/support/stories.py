@@ -183,7 +183,7 @@ async def a_transaction_was_open(engine: Engine) -> None:
     for _ in range(3):
         await engine.submit_many(1200)
         await worker.fail(*await worker.claim())
-        engine.advance(5)
+        engine.advance(11)
         await engine.sweep_all()
     await transaction.commit()
     engine.advance(5)

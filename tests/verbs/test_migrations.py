@@ -11,7 +11,7 @@ from tasker import sql
 from tasker.model.errors import SchemaOutdated, SettingsError
 from tasker.store.connection import connect
 from tasker.store.migrate import migrate, status
-from tasker.store.verbs import Verbs
+from tasker.store.verbs import Submit, Verbs
 
 
 async def test_ten_processes_may_migrate_at_once(empty_database: str) -> None:
@@ -84,7 +84,7 @@ async def test_a_schema_that_is_missing_is_told(empty_database: str) -> None:
     """A verb on an empty database says that it must be migrated."""
     connection = await connect(empty_database)
     with pytest.raises(SchemaOutdated, match="tasker db migrate"):
-        await Verbs().submit(connection, "a", "b", None, [], [], None)
+        await Verbs().submit(connection, Submit("a", "b", None, [], []))
     assert not (await status(connection)).exists
     await connection.close()
 

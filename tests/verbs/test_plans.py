@@ -163,10 +163,10 @@ async def test_dead_rows_under_an_open_snapshot_are_passed_by_the_bound(engine: 
             await engine.submit_many(5000, name="chain")
             grants = await bulk.claim()
             await bulk.fail(*grants)
-            engine.advance(1)
+            engine.advance(11)
             await engine.sweep_all()
         await engine.submit_many(100, name="chain")
-        engine.advance(1)
+        engine.advance(11)
         await engine.sweep_all()
         room = warmed.worker.room
         async with cost_of(warmed.worker.connection) as cost:
@@ -175,7 +175,7 @@ async def test_dead_rows_under_an_open_snapshot_are_passed_by_the_bound(engine: 
         # What one sweep has not yet passed is at most what went by since the sweep before.
         assert cost["ready_pkey"] <= 6_500
         await warmed.worker.succeed(*grants)
-        engine.advance(1)
+        engine.advance(11)
         await engine.sweep_all()
         await warmed.turns()
         # The sweep looks below the bound from time to time, and spends at most a fiftieth of its time on that.

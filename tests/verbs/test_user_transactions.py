@@ -78,7 +78,7 @@ async def test_a_transaction_held_open_for_long_is_not_forgotten(engine: Engine)
     for _ in range(3):
         await engine.submit_many(1500)
         await worker.succeed(*await worker.claim())
-        engine.advance(5)
+        engine.advance(11)
         await engine.sweep_all()
     await transaction.commit()
     assert await engine.value("select max(bound) from tasker_engine.lanes") > 1500
@@ -86,3 +86,20 @@ async def test_a_transaction_held_open_for_long_is_not_forgotten(engine: Engine)
     engine.advance(5)
     await engine.sweep_all()
     assert [grant.task_id for grant in await worker.claim()] == [task]
+
+
+async def test_a_large_submit_that_takes_several_sweeps_is_claimed_at_once(engine: Engine) -> None:
+    """While it is being written the bound does not pass its rows, which nobody can see."""
+    await engine.publish("a")
+    worker = await engine.session(slots=5000, lease_s=1000)
+    await engine.submit_many(1500)
+    await worker.fail(*await worker.claim())
+    user = await engine.connect(pinned=False)
+    transaction = user.transaction()
+    await transaction.start()
+    tasks = await engine.submit_many(1500, connection=user)
+    for _ in range(4):
+        engine.advance(2)
+        await engine.sweep_all()
+    await transaction.commit()
+    assert {grant.task_id for grant in await worker.claim()} == set(tasks)
