@@ -15,31 +15,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import structlog
 
-from tasker.handlers import outcome_of_error
-from tasker.model.errors import StepValidationError
 from tasker.model.outcome import released
 from tasker.store.connection import Connection
-from tasker.store.errors import CONNECTION_ERRORS, DatabaseError, refusal
-from tasker.store.verbs import Reply, Report, Serving, Submit, Submitted, Verbs
+from tasker.store.verbs import Reply, Report, Serving, Verbs
 from tasker.worker.admission import Admission
 from tasker.worker.executor import Executor
 from tasker.worker.held import Held
 from tasker.worker.outbox import Batch, Grants, Outbox
+from tasker.worker.reporting import Reporting
 from tasker.worker.slots import Slots
+from tasker.worker.submissions import Answer, Prepare, Submissions
 
 DEFERRED_PAUSE_S = 0.002
-CONFLICT_PAUSE_S = 0.05
 LINGER_DELAY_S = 1.0
 CLAIM_PAUSE_S = 0.005
 FAREWELL_ROUNDS_MAX = 20
-Prepare = Callable[[Connection], Awaitable[Submit]]
-"""Makes the call of submit; may read with the connection."""
 _log = structlog.get_logger("tasker.worker")
 
 
@@ -68,11 +64,13 @@ class Turns:
         self._wake = asyncio.Event()
         self._outbox = Outbox()
         self._grants = Grants()
-        self._submissions: deque[tuple[Prepare, asyncio.Future[Sequence[Submitted] | None]]] = deque()
+        self._reporting = Reporting(self._outbox, self._grants, self._call_report, self._reported)
+        self._submissions = Submissions(verbs)
         self._is_resting = False
         self._alone: Held | None = None
         self._alone_runs = False
         self._is_hungry = True
+        self._asked: Sequence[int] = ()
         self._claimed_at = 0.0
         self._is_uncertain = False
         self.session_ended = False
@@ -85,17 +83,12 @@ class Turns:
         self._is_hungry = True
         self._wake.set()
 
-    async def submit_here(self, prepare: Prepare) -> Sequence[Submitted] | None:
-        """Submits tasks in the next turn, if the loop has nothing else to do; raises what `prepare` and submit refuse.
-
-        None: it has, or the connection was cut, and nobody knows whether it happened.
-        """
+    async def submit_here(self, prepare: Prepare) -> Answer:
+        """Submits tasks in the next turn, if the loop has nothing else to do; else answers None at once."""
         if not self._is_resting or not self.is_idle or self.is_draining or self._submissions:
             return None
-        answered: asyncio.Future[Sequence[Submitted] | None] = asyncio.get_running_loop().create_future()
-        self._submissions.append((prepare, answered))
         self._wake.set()
-        return await answered
+        return await self._submissions.put(prepare)
 
     def done(self, held: Held) -> None:
         """The executor has finished with a step; one without an outcome was taken away and is only let go."""
@@ -164,17 +157,16 @@ class Turns:
             self._is_uncertain = True
             raise
         finally:
-            while self._submissions:
-                _answer(self._submissions.popleft()[1], None)
+            self._submissions.give_up()
 
     async def _turn(self, connection: Connection) -> None:
         await asyncio.sleep(0)  # what has just begun may end at once: then it leaves with this report, and makes room
         self._wake.clear()
         batch = self._outbox.take()
         if batch is not None:
-            await self._report(connection, batch)
+            await self._reporting.report(connection, batch)
         if self._submissions:
-            await self._submit(connection, *self._submissions.popleft())
+            await self._submit(connection)
         elif self._alone is not None:
             await self._run_alone(connection, self._alone)
         elif self._may_claim():
@@ -214,116 +206,47 @@ class Turns:
             self._is_resting = False
 
     async def _claim(self, connection: Connection) -> None:
-        room = self._room()
+        self._asked = self._room()
         self._claimed_at = time.monotonic()
         # A claim that is not filled empties the lanes: the next look is when something happens, from this moment on.
         self._is_hungry = False
         may_be_alone = self._alone is None and not self.is_draining
-        reply = await self._verbs.claim(connection, self.session, self.serving, room, may_be_alone=may_be_alone)
+        reply = await self._verbs.claim(connection, self.session, self.serving, self._asked, may_be_alone=may_be_alone)
         self.counts["claims"] += 1
         self.next_due_s = reply.next_due_s
-        self._note_hunger(room, await self._take_in(connection, reply, ()))
+        await self._take_in(connection, reply, ())
 
-    def _note_hunger(self, room: Sequence[int], new: Sequence[Held]) -> None:
-        """A reply that filled a pool may have left something behind, even if other steps have ended meanwhile."""
-        taken = Counter(held.pool for held in new)
-        if any(0 < free <= taken[pool] for pool, free in enumerate(room)):
-            self._is_hungry = True
-
-    async def _submit(
-        self, connection: Connection, prepare: Prepare, answered: asyncio.Future[Sequence[Submitted] | None]
-    ) -> None:
-        """What is refused is the submitter's to know. Who waits no longer has made the tasks all the same."""
-        room = self._room()
-        try:
-            submit = await prepare(connection)
-            reply = await self._verbs.submit_here(connection, self.session, self.serving, room, submit)
-        except (*CONNECTION_ERRORS, TimeoutError):
-            _answer(answered, None)
-            raise
-        except Exception as error:
-            _answer(answered, error)
-            return
-        _answer(answered, reply.submitted)
-        self._note_hunger(room, await self._take_in(connection, reply, ()))
+    async def _submit(self, connection: Connection) -> None:
+        self._asked = self._room()
+        reply = await self._submissions.make_next(connection, self.session, self.serving, self._asked)
+        if reply is not None:
+            await self._take_in(connection, reply, ())
 
     # Reporting ------------------------------------------------------------------------------------------------------
 
-    async def _report(self, connection: Connection, batch: Batch) -> None:
-        grants = self._grants.take_finished()
-        try:
-            await self._send(connection, batch, grants)
-        except BaseException:
-            # Whether it was recorded is not known: it is reported again.
-            for held in batch.outcomes:
-                if not held.is_let_go:
-                    self._outbox.put(held)
-            self._grants.put_back(grants)
-            raise
-
-    async def _send(self, connection: Connection, batch: Batch, grants: list[int]) -> None:
+    async def _call_report(self, connection: Connection, batch: Batch, grants: list[int]) -> Reply:
         report = Report()
         for held in batch.outcomes:
             assert held.outcome is not None  # noqa: S101 - only finished steps are in the outbox
             report.add(held.task_id, held.number, held.attempt, held.outcome, held.run_s)
-        room = self._room()
-        try:
-            reply = await self._verbs.report(
-                connection, self.session, report, grants, self.serving, room, may_wait=batch.is_late
-            )
-        except CONNECTION_ERRORS:
-            raise
-        except DatabaseError as error:
-            await self._after_refusal(connection, batch, grants, error)
-            return
+        self._asked = self._room()
+        return await self._verbs.report(
+            connection, self.session, report, grants, self.serving, self._asked, may_wait=batch.is_late
+        )
+
+    async def _reported(self, connection: Connection, batch: Batch, reply: Reply) -> None:
         self.counts["reports"] += 1
         self.counts["outcomes"] += len(batch.outcomes)
-        self._note_hunger(room, await self._take_in(connection, reply, batch.outcomes))
+        await self._take_in(connection, reply, batch.outcomes)
         if batch.is_late and not any(verdict.verdict == "deferred" for verdict in reply.verdicts):
             self._outbox.late_went()
         if reply.ended:
             self._ended(reply.ended)
 
-    async def _after_refusal(
-        self, connection: Connection, batch: Batch, grants: list[int], error: DatabaseError
-    ) -> None:
-        """The database refused a batch. What is wrong with one outcome must not stop the others: it is halved until
-        that one is alone; bad data then fails its step, what is stuck goes later. All of a task that somebody holds is
-        stuck together. What is wrong with the database is raised."""
-        reason = refusal(error)
-        if reason == "away":
-            raise error
-        if reason == "conflict":
-            for held in batch.outcomes:
-                self._outbox.put(held)
-            self._grants.put_back(grants)
-            await asyncio.sleep(CONFLICT_PAUSE_S)
-            return
-        if reason != "busy" and len(batch.outcomes) > 1:
-            middle = len(batch.outcomes) // 2
-            await self._send(connection, Batch(batch.outcomes[:middle], batch.is_late), grants)
-            await self._send(connection, Batch(batch.outcomes[middle:], batch.is_late), [])
-            return
-        held = batch.outcomes[0]
-        about = {"task": str(held.task_id), "step": held.plan.step.name, "error": str(error)}
-        if reason == "data" and not held.is_refused:
-            _log.error("the database refused an outcome: the step fails", **about)
-            held.is_refused = True
-            message = f"the database refused the outcome of this step: {error}"
-            held.outcome = outcome_of_error(StepValidationError(message, error_code="invalid_result"))
-            await self._send(connection, batch, grants)
-            return
-        _log.warning(
-            "outcomes cannot be recorded now: they are kept and sent again", **about, outcomes=len(batch.outcomes)
-        )
-        for held in batch.outcomes:
-            self._outbox.postpone(held)
-        self._grants.put_back(grants)
-
     # Taking in ------------------------------------------------------------------------------------------------------
 
-    async def _take_in(self, connection: Connection, reply: Reply, batch: Sequence[Held]) -> Sequence[Held]:
-        """Starts what was granted, puts back what was deferred, lets go of what is recorded. What was granted."""
+    async def _take_in(self, connection: Connection, reply: Reply, batch: Sequence[Held]) -> None:
+        """Starts what was granted, puts back what was deferred, lets go of what is recorded."""
         if reply.session_ended:
             self.session_ended = True
         deferred = self._judge(reply, batch)
@@ -339,7 +262,10 @@ class Turns:
             self._begin(held)
         if deferred and len(deferred) == len(batch):
             await asyncio.sleep(DEFERRED_PAUSE_S)
-        return new
+        # A reply that filled a pool may have left something behind, even if other steps have ended meanwhile.
+        taken = Counter(held.pool for held in new)
+        if any(0 < free <= taken[pool] for pool, free in enumerate(self._asked)):
+            self._is_hungry = True
 
     def _judge(self, reply: Reply, batch: Sequence[Held]) -> set[tuple[UUID, int, int]]:
         """Counts the verdicts; answers the attempts whose outcomes are to be sent again."""
@@ -419,7 +345,7 @@ class Turns:
         await asyncio.sleep(0)
         for _ in range(FAREWELL_ROUNDS_MAX):
             if (batch := self._outbox.take()) is not None:
-                await self._report(connection, batch)
+                await self._reporting.report(connection, batch)
             elif self._outbox:
                 await asyncio.sleep(self._outbox.next_s or 0)
         if rest := self._outbox.clear():
@@ -433,12 +359,3 @@ class Turns:
         self.session_ended = False
         self._is_uncertain = False
         self._is_hungry = True
-
-
-def _answer(asked: asyncio.Future[Sequence[Submitted] | None], answer: Sequence[Submitted] | Exception | None) -> None:
-    if asked.done():
-        return
-    if isinstance(answer, Exception):
-        asked.set_exception(answer)
-    else:
-        asked.set_result(answer)

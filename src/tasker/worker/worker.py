@@ -17,14 +17,15 @@ from tasker.handlers import Handler
 from tasker.settings import Settings
 from tasker.store.connection import Connection, connect, connect_with_patience
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
-from tasker.store.verbs import Reply, Serving, Submitted, Verbs
+from tasker.store.verbs import Reply, Serving, Verbs
 from tasker.worker.admission import Admission
 from tasker.worker.executor import Executor
 from tasker.worker.heartbeat import Heartbeat, Pulse
 from tasker.worker.held import POOLS, Held
 from tasker.worker.host import end_dead_neighbours, host_name
 from tasker.worker.slots import Slots
-from tasker.worker.turns import Prepare, Turns
+from tasker.worker.submissions import Answer, Prepare
+from tasker.worker.turns import Turns
 
 _log = structlog.get_logger("tasker.worker")
 _GOODBYE_S = 3.0
@@ -120,7 +121,7 @@ class Worker:
         """There may be work."""
         self.turns.wake()
 
-    async def submit_here(self, prepare: Prepare) -> Sequence[Submitted] | None:
+    async def submit_here(self, prepare: Prepare) -> Answer:
         """Submits on the session's own connection, and starts what it can, if this worker has nothing to do.
 
         None: it has, or the connection was cut, and nobody knows whether it happened: submit the same ids elsewhere.
