@@ -74,7 +74,6 @@ def main() -> None:
         "start": start,
         "start_private": start_private,
         "release": lambda: servers.pop().release(),
-        "revive": lambda: servers[-1].revive(),
         "status": status,
         "stop": lambda: embedded.stop(root),
         "fork_idle_child": fork_idle_child,

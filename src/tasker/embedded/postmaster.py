@@ -91,6 +91,11 @@ def is_alive(place: Place) -> bool:
     return locks.is_locked(place.server_lock)
 
 
+def has_crashed(place: Place) -> bool:
+    """True when the server died and nobody stopped it: one that is stopped takes its pid file with it."""
+    return _read_pid_file(place) is not None and not is_alive(place)
+
+
 def address(place: Place) -> Address | None:
     """Where the server listens, once it says that it is ready."""
     found = _read_pid_file(place)

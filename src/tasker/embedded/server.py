@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +27,7 @@ from tasker.embedded.place import (
 from tasker.model.errors import EmbeddedPostgresError
 
 _START_LOCK_S = 150.0
+_WATCH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +104,6 @@ class Embedded(_Server):
             if not self._is_released and self._owner_pid == os.getpid():
                 self._is_released = True
                 _leave(self._place.run)
-
-    def revive(self) -> bool:
-        """Start the server again if it died or was stopped meanwhile. True if it did; `dsn` may then have changed."""
-        if self._is_released or self._owner_pid != os.getpid():
-            raise EmbeddedPostgresError("This use of the embedded PostgreSQL was released: call tasker.embedded.start.")
-        with _state.lock, locks.locked(self._place.start_lock, _START_LOCK_S):
-            before = self._address
-            self._address = _ensure_running(self._place)
-            return self._address != before
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -194,6 +186,7 @@ class _Use:
     place: Place
     seat: users.Seat
     count: int = 0
+    is_over: threading.Event = field(default_factory=threading.Event)
 
 
 class _State:
@@ -311,10 +304,21 @@ def _use(place: Place) -> _Use:
     use = _state.uses.get(place.run)
     if use is None:
         use = _state.uses[place.run] = _Use(place, users.sit(place.users))
+        threading.Thread(target=_watch, args=(use,), name="tasker postgres", daemon=True).start()
     elif not use.seat.file.exists():
         locks.unlock(use.seat.descriptor)
         use.seat = users.sit(place.users)
     return use
+
+
+def _watch(use: _Use) -> None:
+    """Starts the server again when it has died; one that somebody stopped stays as it is. Its address is the same."""
+    while not use.is_over.wait(_WATCH_S):
+        if postmaster.has_crashed(use.place):
+            with contextlib.suppress(EmbeddedPostgresError, OSError), _state.lock:
+                if not use.is_over.is_set():
+                    with locks.locked(use.place.start_lock, _START_LOCK_S):
+                        _ensure_running(use.place)
 
 
 def _leave(run: Path) -> None:
@@ -328,6 +332,7 @@ def _leave(run: Path) -> None:
 
 
 def _leave_for_good(use: _Use) -> None:
+    use.is_over.set()
     if not use.place.run.exists():  # the project was deleted, and its server ends by itself
         locks.unlock(use.seat.descriptor)
         return
