@@ -19,7 +19,7 @@ from tasker.store.verbs import Grant
 
 IS_FULL = os.environ.get("TASKER_TEST_SCALE") == "full"
 JOINS = 10_000 if IS_FULL else 500
-READY_STEPS = 50_000 if IS_FULL else 5000
+READY_STEPS = 50_000
 CLAIMERS = 16
 CONNECTIONS = 8
 
