@@ -12,7 +12,8 @@ import pytest
 from embedded_actors import ActorError, Stage, query, wait_for
 
 from tasker.embedded import cluster
-from tasker.embedded.binaries import Binaries
+from tasker.embedded.binaries import Binaries, usable_by
+from tasker.embedded.place import SYSTEM_HOME
 
 
 def refusal(stage: Stage, project: Path, **environment: str) -> str:
@@ -72,14 +73,15 @@ def test_another_accounts_folder_is_not_used(user_stage: Stage) -> None:
     assert "belongs to another account (uid 0" in refusal(user_stage, project)
 
 
-def test_a_server_started_by_hand_is_not_disturbed(stage_once: Stage) -> None:
+def test_a_server_started_by_hand_is_not_disturbed(stage_once: Stage, any_binaries: Binaries) -> None:
     """A postmaster that Tasker did not start keeps the data to itself."""
     warm = stage_once.actor()
     data = Path(warm.ask("start")["data_dir"])
     warm.leave()
     account = cluster.Account(data.stat().st_uid, data.stat().st_gid, switch=os.geteuid() == 0)
     options = ["-o", f"-c listen_addresses= -c unix_socket_directories={data}"]
-    pg_ctl = [f"{stage_once.binaries}/pg_ctl", "-D", str(data)]
+    usable = usable_by(account, any_binaries, SYSTEM_HOME / "bin") if account.switch else any_binaries
+    pg_ctl = [f"{usable.folder}/pg_ctl", "-D", str(data)]
     assert account.run([*pg_ctl, "-l", str(data / "by_hand.log"), *options, "-w", "start"]).returncode == 0
     pid = int((data / "postmaster.pid").read_text().split("\n")[0])
     assert f"A PostgreSQL that Tasker did not start (process {pid}) runs on {data}" in refusal(
