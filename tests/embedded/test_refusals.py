@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,9 @@ def test_a_server_started_by_hand_is_not_disturbed(stage_once: Stage, any_binari
     warm.leave()
     account = cluster.Account(data.stat().st_uid, data.stat().st_gid, switch=os.geteuid() == 0)
     options = ["-o", f"-c listen_addresses= -c unix_socket_directories={data}"]
-    usable = usable_by(account, any_binaries, SYSTEM_HOME / "bin") if account.switch else any_binaries
-    pg_ctl = [f"{usable.folder}/pg_ctl", "-D", str(data)]
+    binaries = replace(any_binaries, folder=Path(stage_once.binaries or any_binaries.folder))
+    binaries = usable_by(account, binaries, SYSTEM_HOME / "bin") if account.switch else binaries
+    pg_ctl = [f"{binaries.folder}/pg_ctl", "-D", str(data)]
     assert account.run([*pg_ctl, "-l", str(data / "by_hand.log"), *options, "-w", "start"]).returncode == 0
     pid = int((data / "postmaster.pid").read_text().split("\n")[0])
     assert f"A PostgreSQL that Tasker did not start (process {pid}) runs on {data}" in refusal(
