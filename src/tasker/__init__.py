@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tasker.app import SyncTasker as SyncTasker
     from tasker.app import Tasker as Tasker
+    from tasker.handlers import Decision as Decision
     from tasker.handlers import StepContext as StepContext
     from tasker.handlers import StepHandler as StepHandler
     from tasker.handlers import depends_on as depends_on
@@ -61,6 +62,7 @@ _ERRORS = (
 _HOMES = {
     **dict.fromkeys(("Tasker", "SyncTasker"), "tasker.app"),
     **dict.fromkeys(("StepContext", "StepHandler", "depends_on", "inputs", "step_handler"), "tasker.handlers"),
+    "Decision": "tasker.handlers.decision",
     **dict.fromkeys(_ERRORS, "tasker.model.errors"),
     **dict.fromkeys(("StepState", "TaskState"), "tasker.model.states"),
     "Settings": "tasker.settings",

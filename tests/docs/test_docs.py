@@ -43,12 +43,19 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in found]
 
 
-def test_the_readmes_first_workflow_runs(empty_database: str, tmp_path: Path) -> None:
-    """The template and the program of the README, as they stand there, print what it says that they print."""
-    readme = ROOT / "README.md"
-    write_files([*blocks(readme, "yaml"), *blocks(readme, "python")], tmp_path)
+PROGRAMS = {
+    "README.md": ("welcome.py", r"welcome\.py` prints `(.+?)`"),
+    "docs/branches.md": ("approval.py", r"It prints `(.+?)`"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_program_of_a_page_runs(name: str, empty_database: str, tmp_path: Path) -> None:
+    """The template and the program of the page, as they stand there, print what it says that they print."""
+    page, (program, promise) = ROOT / name, PROGRAMS[name]
+    write_files([*blocks(page, "yaml"), *blocks(page, "python")], tmp_path)
     ran = subprocess.run(
-        [sys.executable, "welcome.py"],
+        [sys.executable, program],
         cwd=tmp_path,
         env={**os.environ, "TASKER_DATABASE_URL": empty_database},
         capture_output=True,
@@ -56,7 +63,7 @@ def test_the_readmes_first_workflow_runs(empty_database: str, tmp_path: Path) ->
         timeout=60,
         check=False,
     )
-    promised = re.search(r"welcome\.py` prints `(.+?)`", readme.read_text())
+    promised = re.search(promise, page.read_text())
     assert promised
     assert (ran.returncode, ran.stdout.strip()) == (0, promised[1]), ran.stderr
 

@@ -10,6 +10,7 @@ Each violation is one line that begins with the name of the invariant:
 - `witness`: every step that can move is where somebody will find it
 - `counters`: what a step waits for, what a task has open, live, due and failed
 - `state`: the state of a task is what its steps say
+- `routes`: exactly the steps that decisions excluded have no row
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from support import lifecycle
+from support.routes import excluded
 from support.snapshot import Key, Plan, Row, Snapshot, read
 
 SATISFYING = {"complete", "resolved_manually"}
@@ -36,9 +38,12 @@ def check(dsn: str, schema: str = "tasker_engine") -> list[str]:
 
 def _task(taken: Snapshot, task_id: UUID, task: Row) -> Iterator[str]:
     steps, plans = taken.steps[task_id], taken.plans[task["template_id"]]
-    if steps.keys() != plans.keys() or task_id not in taken.inputs:
-        yield f"state: task {task_id} has steps {sorted(steps)}, its template {sorted(plans)}"
+    missing = excluded(steps, plans)
+    if steps.keys() != plans.keys() - missing:
+        yield f"routes: task {task_id} has steps {sorted(steps)} of {sorted(plans)}, excluded are {sorted(missing)}"
         return
+    if task_id not in taken.inputs:
+        yield f"state: task {task_id} has no input"
     yield from _moves(taken, task_id, 0, task, lifecycle.task_moves())
     yield from _task_counters(task_id, task, steps, plans)
     yield from _task_state(taken, task_id, task, steps, plans)
@@ -127,6 +132,8 @@ def _order(taken: Snapshot, key: Key, steps: dict[int, Row], plan: Plan) -> Iter
     if not starts:
         return
     for parent in plan.parents:
+        if parent not in steps:
+            continue
         settled = [move for move in taken.history.get((key[0], parent), []) if move["to_state"] in SATISFYING]
         if steps[parent]["state"] not in SATISFYING or not settled:
             yield f"order: {key} started, its parent {parent} is {steps[parent]['state']}"
@@ -135,7 +142,7 @@ def _order(taken: Snapshot, key: Key, steps: dict[int, Row], plan: Plan) -> Iter
 
 
 def _step_counters(key: Key, step: Row, steps: dict[int, Row], plan: Plan) -> Iterator[str]:
-    waiting = sum(steps[parent]["state"] not in SATISFYING for parent in plan.parents)
+    waiting = sum(steps[parent]["state"] not in SATISFYING for parent in plan.parents if parent in steps)
     if step["waiting"] != waiting:
         yield f"counters: {key} waits for {step['waiting']} parents, and {waiting} do not satisfy it"
     if step["result_size"] is not None and step["result_bytes"] is None:

@@ -20,6 +20,8 @@ Row = dict[str, Any]
 class Plan:
     """What a template says about one step."""
 
+    name: str
+    type: str
     channel: int
     parents: tuple[int, ...]
     children: tuple[int, ...]
@@ -53,12 +55,14 @@ def read(dsn: str, schema: str = "tasker_engine") -> Snapshot:
 def _read(connection: psycopg.Connection[Row]) -> Snapshot:
     taken = Snapshot()
     for row in connection.execute("select * from template_steps"):
-        plan = Plan(row["channel_id"], tuple(row["parents"]), tuple(row["children"]), row["max_attempts"])
+        edges = tuple(row["parents"]), tuple(row["children"])
+        plan = Plan(row["name"], row["type"], row["channel_id"], *edges, row["max_attempts"])
         taken.plans.setdefault(row["template_id"], {})[row["number"]] = plan
     taken.tasks = {row["task_id"]: row for row in connection.execute("select *, state::text as state from tasks")}
     taken.inputs = {row["task_id"] for row in connection.execute("select task_id from inputs")}
     steps = """select task_id, number, state::text as state, waiting, attempt, tries, losses, moves, session_id,
-               is_suspect, result_bytes, octet_length(result::text) as result_size, granted_at from steps"""
+               is_suspect, result_bytes, octet_length(result::text) as result_size, granted_at,
+               result -> 'decision_point_outcome' -> 'step_names' as chosen from steps"""
     for row in connection.execute(steps):
         taken.steps[row["task_id"]][row["number"]] = row
     history = """select task_id, number, seq, from_state::text, to_state::text, attempt, session_id, at,

@@ -43,17 +43,25 @@ MISTAKES = {
         step("", top="lifecycle: {}\n"),
         'f:5:1 lifecycle: "lifecycle" is not supported by this version of Tasker: remove it',
     ),
-    "later key of a handler": (
-        with_steps("- {name: a, handler: {callable: h, method: go}}\n"),
-        'f:6:36 steps[0].handler.method: "method" is not supported by this version of Tasker: remove it',
+    "private method of a handler": (
+        with_steps("- {name: a, handler: {callable: h, method: __class__}}\n"),
+        'f:6:44 steps[0].handler.method: "__class__" is not allowed here: it must be the name of a public method',
     ),
     "later type": (
-        step("type: decision"),
-        'f:6:31 steps[0].type: "decision" is not supported by this version of Tasker',
+        step("type: batchable"),
+        'f:6:31 steps[0].type: "batchable" is not supported by this version of Tasker',
     ),
     "unknown type": (
         step("type: standart"),
-        'f:6:31 steps[0].type: "standart" is not one of standard; did you mean "standard"?',
+        'f:6:31 steps[0].type: "standart" is not one of standard, decision, deferred_convergence; did you mean "standard"?',
+    ),
+    "a decision with nothing to choose": (
+        with_steps("- {name: a, type: decision, handler: h}\n"),
+        "f:6:10 steps[0].name: a decision chooses among the steps that depend on it, and none does",
+    ),
+    "a convergence of nothing": (
+        with_steps("- {name: a, type: deferred_convergence, handler: h}\n"),
+        "f:6:10 steps[0].name: a deferred_convergence waits for its dependencies, and has none",
     ),
     "no name": (
         with_steps("- {handler: h}\n"),

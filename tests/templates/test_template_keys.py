@@ -19,7 +19,12 @@ RETRY_SET = RetryPolicy(
 CHARGE = Step(
     name="charge",
     description="Charges the card.",
-    handler=HandlerRef(callable="Shop::Charge", initialization={"gateway": "sandbox", "limits": {"max": 10}}),
+    handler=HandlerRef(
+        callable="Shop::Charge",
+        method="go",
+        resolver="ours",
+        initialization={"gateway": "sandbox", "limits": {"max": 10}},
+    ),
     dependencies=("check",),
     retry=RETRY_SET,
     timeout_seconds=1.5,

@@ -55,6 +55,8 @@ def _is_a_matter_of_grammar(message: str) -> bool:
         "depend on itself",
         "stands in this list",
         "in a circle",
+        "and none does",
+        "and has none",
         "already",
         "means every step",
         "JSON Schema:",

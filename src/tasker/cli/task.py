@@ -113,7 +113,7 @@ def steps(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
             (
                 step.name,
                 levels[step.name],
-                step.state,
+                step.status,
                 f"{step.tries}/{step.max_attempts}",
                 step.attempt,
                 each.why or (step.error and error_line(step.error)),

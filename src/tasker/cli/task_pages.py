@@ -76,7 +76,7 @@ def _facts(view: TaskView) -> list[tuple[str, str | None]]:
 def steps_table(view: TaskView) -> Any:
     """The steps of a task, each with what it is at."""
     rows = [
-        (step.name, step.state, f"{step.tries}/{step.max_attempts}", _took(step), _note(step)) for step in view.steps
+        (step.name, step.status, f"{step.tries}/{step.max_attempts}", _took(step), _note(step)) for step in view.steps
     ]
     return table(("step", "state", "tries", "took", "note"), rows)
 

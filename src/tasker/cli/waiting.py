@@ -51,7 +51,10 @@ async def ended(database: Database, task: UUID, timeout_s: float | None) -> Task
 
     with bar(f"task {task}") as show:
         async for view in views(database, task, timeout_s):
-            show(sum(step.state is StepState.COMPLETE for step in view.steps), len(view.steps))
+            show(
+                sum(step.state is StepState.COMPLETE for step in view.steps),
+                sum(not step.is_not_taken for step in view.steps),
+            )
             if view.status.is_terminal:
                 return view
     raise AssertionError("views end with a task that has ended, or with an error")

@@ -1,19 +1,23 @@
 """What users write handlers against, and what a worker needs to call them."""
 
 from tasker.handlers.context import StepContext
+from tasker.handlers.decision import Decision
 from tasker.handlers.discover import discover
-from tasker.handlers.failures import encode_error, outcome_of_error, outcome_of_result
+from tasker.handlers.failures import encode_error, outcome_of_error
 from tasker.handlers.functional import depends_on, inputs, step_handler
 from tasker.handlers.handler import Handler, as_handler, load_handler
+from tasker.handlers.outcomes import classify_decision, outcome_of_result
 from tasker.handlers.results import encode_result
 from tasker.handlers.step import Pool, StepHandler
 
 __all__ = [
+    "Decision",
     "Handler",
     "Pool",
     "StepContext",
     "StepHandler",
     "as_handler",
+    "classify_decision",
     "depends_on",
     "discover",
     "encode_error",

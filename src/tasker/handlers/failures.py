@@ -15,9 +15,9 @@ from typing import Any, cast
 
 import orjson
 
-from tasker.handlers.results import encode_result, plain_json
+from tasker.handlers.results import plain_json
 from tasker.model.errors import StepError
-from tasker.model.outcome import Outcome, OutcomeKind, failed, retryable, succeeded
+from tasker.model.outcome import Outcome, OutcomeKind, failed, retryable
 
 MESSAGE_MAX_BYTES = 4096
 TRACEBACK_MAX_BYTES = 8192
@@ -25,14 +25,6 @@ METADATA_MAX_BYTES = 8192
 ERROR_CODE_MAX_BYTES = 255
 RETRY_AFTER_MAX_S = 366 * 86_400.0
 FRAMES_MAX = 100
-
-
-def outcome_of_result(value: Any, limit_bytes: int | None = None) -> Outcome:
-    """What to report when the handler returned `value`: a success, or a failure where it cannot be kept."""
-    try:
-        return succeeded(encode_result(value, limit_bytes))
-    except StepError as error:
-        return outcome_of_error(error)
 
 
 def outcome_of_error(exc: BaseException) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-OutcomeKind = Literal["succeeded", "failed", "retryable", "released"]
+OutcomeKind = Literal["succeeded", "decided", "failed", "retryable", "released"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,20 @@ class Outcome:
     payload: str | None = None
     retry_after_s: float | None = None
 
+    @property
+    def is_success(self) -> bool:
+        """True for a result, that of a decision included."""
+        return self.kind in ("succeeded", "decided")
+
 
 def succeeded(result_json: str) -> Outcome:
     """The handler returned; `result_json` is its result as JSON text."""
     return Outcome("succeeded", result_json)
+
+
+def decided(result_json: str) -> Outcome:
+    """A decision was made; `result_json` holds `decision_point_outcome`."""
+    return Outcome("decided", result_json)
 
 
 def failed(error_json: str) -> Outcome:

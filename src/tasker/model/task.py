@@ -13,6 +13,8 @@ from tasker.model.errors import StepNotFound
 from tasker.model.ids import step_uuid
 from tasker.model.states import StepState, TaskState
 
+NOT_TAKEN = "not_taken"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
@@ -85,6 +87,8 @@ class StepView:
     """Dependencies that do not satisfy it yet."""
     is_suspect: bool
     """It lost its worker and is run alone."""
+    is_not_taken: bool
+    """A decision before it chose otherwise: it will not run. Its `state` then says nothing."""
     granted_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -98,6 +102,11 @@ class StepView:
     def step_uuid(self) -> UUID:
         """The step's public id."""
         return step_uuid(self.task_uuid, self.number)
+
+    @property
+    def status(self) -> str:
+        """Its state, or `not_taken`."""
+        return NOT_TAKEN if self.is_not_taken else self.state.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

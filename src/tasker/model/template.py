@@ -8,6 +8,7 @@ from typing import Literal
 from tasker.model.json import Json, JsonObject
 
 Backoff = Literal["none", "linear", "exponential", "fibonacci"]
+StepType = Literal["standard", "decision", "deferred_convergence"]
 IdentityStrategy = Literal["always_unique", "strict", "caller_provided"]
 
 
@@ -24,20 +25,45 @@ class RetryPolicy:
     """The share of the wait that chance may add: 0.1 is up to 10 %. It never shortens a wait."""
 
 
+BY_NAME, BY_PATH = "explicit_mapping", "class_lookup"
+"""The resolvers that every process has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerRef:
     """Which handler runs a step, and the configuration it reads."""
 
     callable: str
+    method: str | None = None
+    """The method of a handler class to call; None and "call" are the same."""
+    resolver: str | None = None
+    """The one resolver to ask; None: all in their order."""
     initialization: JsonObject = field(default_factory=dict[str, Json])
+
+    @property
+    def calls_method(self) -> bool:
+        """True where another method than `call` is to run."""
+        return self.method not in (None, "call")
+
+    @property
+    def key(self) -> str:
+        """`callable#method@resolver`, as far as they are said: what a worker must have to be handed the step."""
+        method = f"#{self.method}" if self.calls_method else ""
+        resolver = "" if self.resolver in (None, BY_NAME, BY_PATH) else f"@{self.resolver}"
+        return f"{self.callable}{method}{resolver}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One node of the DAG. `dependencies` are names of steps of the same template."""
+    """One node of the DAG. `dependencies` are names of steps of the same template.
+
+    A `decision` chooses which of the steps that depend on it will run; a `deferred_convergence` waits for those of its
+    dependencies that will.
+    """
 
     name: str
     handler: HandlerRef
+    type: StepType = "standard"
     description: str | None = None
     dependencies: tuple[str, ...] = ()
     retry: RetryPolicy = RetryPolicy()

@@ -12,6 +12,7 @@ import orjson
 from tasker.model.fleet import ChannelInfo, SessionInfo, Stats, TemplateDefinition, TemplateInfo
 from tasker.model.states import StepState, TaskState
 from tasker.model.task import (
+    NOT_TAKEN,
     ExecutionContext,
     Holder,
     Readiness,
@@ -79,13 +80,14 @@ def task_info(row: Row, context: Mapping[str, Any] | None = None) -> TaskInfo:
 
 def step_view(row: Row, holder: Row | None, result: Any, error: Row | None) -> StepView:
     """A row of `read_steps`, its JSON parsed."""
+    is_not_taken = row["state"] == NOT_TAKEN
     return StepView(
         task_uuid=uid(row["task_id"]),
         number=row["number"],
         name=row["name"],
         handler=row["handler"],
         queue=row["queue"],
-        state=StepState(row["state"]),
+        state=StepState.PENDING if is_not_taken else StepState(row["state"]),
         attempt=row["attempt"],
         tries=row["tries"],
         losses=row["losses"],
@@ -95,6 +97,7 @@ def step_view(row: Row, holder: Row | None, result: Any, error: Row | None) -> S
         dependencies=tuple(row["dependencies"]),
         waiting_for=tuple(row["waiting_for"]),
         is_suspect=row["is_suspect"],
+        is_not_taken=is_not_taken,
         granted_at=when(row["granted_at"]),
         started_at=when(row["started_at"]),
         finished_at=when(row["finished_at"]),

@@ -44,13 +44,12 @@ def to_definition(template: Template) -> dict[str, Any]:
 
 def _step_definition(step: Step) -> dict[str, Any]:
     retry = step.retry
+    # What came later is written only where it says something: what was published before keeps its digest.
+    later = {"type": step.type} if step.type != "standard" else {}
     return {
         "name": step.name,
         "description": step.description,
-        "handler": {
-            "callable": step.handler.callable,
-            "initialization": _canonical(step.handler.initialization),
-        },
+        "handler": _handler_definition(step.handler),
         "dependencies": list(step.dependencies),
         "retry": {
             "retryable": retry.retryable,
@@ -64,6 +63,17 @@ def _step_definition(step: Step) -> dict[str, Any]:
         "queue": step.queue,
         "system_dependency": step.system_dependency,
         "result_schema": _canonical(step.result_schema),
+        **later,
+    }
+
+
+def _handler_definition(handler: HandlerRef) -> dict[str, Any]:
+    """Method and resolver only where they are said, so that what was published without them keeps its digest."""
+    said = {"method": handler.method, "resolver": handler.resolver}
+    return {
+        "callable": handler.callable,
+        **{key: value for key, value in said.items() if value is not None},
+        "initialization": _canonical(handler.initialization),
     }
 
 
@@ -96,7 +106,7 @@ def from_definition(definition: Mapping[str, Any]) -> Template:
 
 def _step_of(step: Mapping[str, Any]) -> Step:
     return Step(
-        handler=HandlerRef(**_taken(step["handler"], "callable", "initialization")),
+        handler=HandlerRef(**_taken(step["handler"], "callable", "method", "resolver", "initialization")),
         dependencies=tuple(step.get("dependencies", ())),
         retry=RetryPolicy(**_taken(step.get("retry", {}), *_RETRY_FIELDS)),
         **_taken(step, *_STEP_FIELDS),

@@ -199,8 +199,21 @@ HANDLER = Record(
         Key(
             name="callable",
             kind=Text(at_most=500),
-            about="The name under which the handler is registered. `handler: name` is short for it.",
+            about="The name under which the handler is registered, or its path in a listed module. `handler: name` is "
+            "short for it.",
             is_required=True,
+        ),
+        Key(
+            name="method",
+            kind=Text(pattern="[A-Za-z][A-Za-z0-9_]*", rule="the name of a public method"),
+            about="The method of a handler class to call, `call` where it is not said.",
+            default=None,
+        ),
+        Key(
+            name="resolver",
+            kind=Text(),
+            about="The one resolver to ask for the handler. Without it all are asked, in the order of their priority.",
+            default=None,
         ),
         Key(
             name="initialization",
@@ -209,7 +222,6 @@ HANDLER = Record(
             default={},
         ),
     ),
-    later=("method", "resolver"),
     misnamed={"class": "callable", "name": "callable", "config": "initialization"},
 )
 
@@ -222,8 +234,9 @@ STEP = Record(
         Key(
             name="type",
             alias="step_type",
-            kind=Choice(words=("standard",), later=("decision", "deferred_convergence", "batchable", "batch_worker")),
-            about="The kind of step.",
+            kind=Choice(words=("standard", "decision", "deferred_convergence"), later=("batchable", "batch_worker")),
+            about="The kind of step: a decision chooses which of the steps that depend on it run, and a "
+            "deferred_convergence waits for those of its dependencies that will.",
             default="standard",
         ),
         Key(

@@ -80,6 +80,29 @@ def ancestors_of(template: Template, step: str) -> tuple[str, ...]:
     return tuple(name for name in parents if name in found)
 
 
+def joins(template: Template) -> dict[str, tuple[str, ...]]:
+    """For each deferred convergence the decisions of which every way leads through it, in the template's order."""
+    below = children(template)
+    decisions = [step.name for step in template.steps if step.type == "decision"]
+    convergences = [step.name for step in template.steps if step.type == "deferred_convergence"]
+    return {one: tuple(name for name in decisions if not _gets_past(name, one, below)) for one in convergences}
+
+
+def _gets_past(start: str, gate: str, below: Mapping[str, Sequence[str]]) -> bool:
+    """True if some way from `start` ends without having passed the gate."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name == gate or name in seen:
+            continue
+        seen.add(name)
+        if not below[name]:
+            return True
+        waiting.extend(below[name])
+    return False
+
+
 def find_cycle(dependencies: Mapping[str, Iterable[str]]) -> list[str] | None:
     """A circle as `[a, b, c, a]`, where b depends on a; it starts with the step named first. None where there is none.
 

@@ -13,6 +13,7 @@ from tasker.store.connection import Connection
 from tasker.store.errors import DatabaseError, translated
 from tasker.store.verbs import Verbs
 from tasker.templates.definition import differences, digest, to_definition
+from tasker.templates.graph import joins
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ async def publish(connection: Connection, verbs: Verbs, template: Template, *, f
 def _steps(template: Template) -> list[dict[str, Any]]:
     """The steps as the verb `publish` takes them: numbered from 1 in the template's order."""
     numbers = {step.name: number for number, step in enumerate(template.steps, 1)}
+    types = {step.name: step.type for step in template.steps}
+    joined = joins(template)
     children: dict[str, list[int]] = {step.name: [] for step in template.steps}
     for step in template.steps:
         for parent in step.dependencies:
@@ -63,7 +66,7 @@ def _steps(template: Template) -> list[dict[str, Any]]:
             "number": numbers[step.name],
             "name": step.name,
             "queue": step.queue or template.namespace,
-            "handler": step.handler.callable,
+            "handler": step.handler.key,
             "parents": [numbers[parent] for parent in step.dependencies],
             "children": children[step.name],
             "is_retryable": step.retry.retryable,
@@ -73,6 +76,9 @@ def _steps(template: Template) -> list[dict[str, Any]]:
             "backoff_max_s": step.retry.max_backoff_ms / 1000,
             "jitter": step.retry.jitter,
             "timeout_s": step.timeout_seconds,
+            "type": step.type,
+            "deciders": sum(types[parent] == "decision" for parent in step.dependencies),
+            "joins": [numbers[decision] for decision in joined.get(step.name, ())],
         }
         for step in template.steps
     ]

@@ -29,6 +29,7 @@ def check_rules(values: dict[str, Any], spots: dict[str, Spot], report: Report, 
     names = list(dict.fromkeys(step["name"] for step in named.values()))
     if _check_edges(named, names, spots, report, all_are_known=all_are_known):
         _check_shape(named, spots, report)
+        _check_types(named, spots, report)
     if all_are_known:
         _check_overrides(values.get("environments", {}), names, spots, report, is_strict=is_strict)
 
@@ -90,6 +91,17 @@ def _check_shape(named: dict[int, Any], spots: dict[str, Spot], report: Report) 
         return
     if depth > DEPTH_MAX:
         report.error(spots["steps"], f"the longest way has {depth} steps, and at most {DEPTH_MAX} are allowed")
+
+
+def _check_types(named: dict[int, Any], spots: dict[str, Spot], report: Report) -> None:
+    """A decision has something to choose from, a convergence something to wait for."""
+    parents = {parent for step in named.values() for parent in step.get("dependencies", []) if parent is not WRONG}
+    for index, step in named.items():
+        spot = spots[f"steps[{index}].name"]
+        if step.get("type") == "decision" and step["name"] not in parents:
+            report.error(spot, "a decision chooses among the steps that depend on it, and none does")
+        if step.get("type") == "deferred_convergence" and not step.get("dependencies"):
+            report.error(spot, "a deferred_convergence waits for its dependencies, and has none")
 
 
 def _without(graph: dict[str, list[str]], names: set[str]) -> dict[str, list[str]]:

@@ -42,7 +42,7 @@ class Admission:
             await self._learn(connection, template_id)
         parents: dict[UUID, list[Held]] = {}
         for held in batch:
-            if held.outcome is not None and held.outcome.kind == "succeeded":
+            if held.outcome is not None and held.outcome.is_success:
                 parents.setdefault(held.task_id, []).append(held)
         admitted = [self._held(grant, reply, parents.get(grant.task_id, ())) for grant in reply.grants]
         incomplete = [held for held in admitted if not held.inputs or not held.plan.needs <= held.results.keys()]

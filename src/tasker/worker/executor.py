@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from tasker.handlers import StepContext, outcome_of_error, outcome_of_result
+from tasker.handlers import StepContext, classify_decision, outcome_of_error, outcome_of_result
 from tasker.model.errors import HandlerNotFound, InvalidInput, PermanentError, StepTimeoutError, StepValidationError
 from tasker.model.outcome import Outcome, released
 from tasker.templates import check_inputs, check_result
@@ -163,15 +163,18 @@ class Executor:
             outcome = await self._processes.run(
                 import_path, context, self._result_bytes_max, begin=begin, beat=held.live
             )
-            if outcome.kind == "succeeded" and held.plan.has_checks:
-                outcome = self._classified(held, orjson.loads(outcome.payload or "{}"))
+            outcome = self._checked(held, outcome)
         except (Exception, asyncio.CancelledError) as error:
             outcome = outcome_of_error(error)
         self._end(held, outcome)
 
     def _classified(self, held: Held, value: Any) -> Outcome:
-        outcome = outcome_of_result(value, self._result_bytes_max)
-        if held.plan.has_checks and outcome.kind == "succeeded":
+        return self._checked(held, outcome_of_result(value, self._result_bytes_max))
+
+    def _checked(self, held: Held, outcome: Outcome) -> Outcome:
+        if outcome.kind == "decided" or held.plan.step.type == "decision":
+            outcome = classify_decision(held.plan.step, outcome)
+        if held.plan.has_checks and outcome.is_success:
             try:
                 check_result(held.plan.template, held.plan.step.name, orjson.loads(outcome.payload or "{}"))
             except StepValidationError as error:
@@ -189,7 +192,7 @@ class Executor:
         """The handler has ended, in its own time or because it was told to."""
         if held.is_left:
             self._slots.end_linger(held)
-        elif held.is_told and not (held.is_released and outcome is not None and outcome.kind == "succeeded"):
+        elif held.is_told and not (held.is_released and outcome is not None and outcome.is_success):
             self._finish(held, self._outcome_of_stop(held))
         else:
             self._finish(held, outcome)

@@ -9,13 +9,21 @@ declare
   next tasker_engine.state;
   is_live boolean;
   is_due boolean;
+  held tasker_engine.held_task[];
+  done_tasks uuid[] := '{}';
+  done_numbers int[] := '{}';
+  gone record;
 begin
   select * into step from tasker_engine.steps s where s.task_id = _task.task_id and s.number = _number for no key update;
   if not found then
-    raise exception 'task % has no step %', _task.task_id, _number using errcode = 'TK011';
+    perform tasker_engine.refuse_missing_step(_task, _number);
   end if;
   select * into plan from tasker_engine.template_steps ts where ts.template_id = _task.template_id and ts.number = _number;
   perform tasker_engine.check_step_action(_action, _task, step, plan.name, _seen_state, _seen_attempt);
+  if plan.type = 'decision' and _action = 'complete' and tasker_engine.chosen_steps(_result) is null then
+    raise exception 'decision "%" is completed with a result that says what it chose', plan.name using errcode = 'TK015',
+      hint = '{"decision_point_outcome": {"type": "create_steps", "step_names": [...]}}, or {"type": "no_branches"}';
+  end if;
   is_due := step.state = 'waiting_for_retry' or step.state = 'pending' and plan.parents = '{}';
   is_live := is_due or step.state in ('enqueued', 'in_progress') or step.state = 'pending' and step.waiting = 0;
   next := case _action when 'retry' then 'enqueued' when 'resolve' then 'resolved_manually' else 'complete' end;
@@ -31,11 +39,27 @@ begin
     insert into tasker_engine.ready (lane, task_id, number, born_at)
     values (tasker_engine.lane(plan.channel_id, 1, _task.class), _task.task_id, _number, _task.born_at);
   end if;
-  perform tasker_engine.advance(null, tasker_engine.hold_tasks(array[_task.task_id], true),
-    case when _action = 'retry' then '{}' else array[_task.task_id] end, case when _action = 'retry' then '{}' else array[_number] end,
-    array[row(_task.task_id, case when _action = 'retry' then 0 else -1 end,
+  held := tasker_engine.hold_tasks(array[_task.task_id], true);
+  if _action <> 'retry' then
+    select * into gone from tasker_engine.decide(held, array[_task.task_id], array[_number]);
+    done_tasks := _task.task_id || gone.gone_tasks;
+    done_numbers := _number || gone.gone_numbers;
+  end if;
+  perform tasker_engine.advance(null, held, done_tasks, done_numbers,
+    array[row(_task.task_id, -cardinality(done_tasks),
       (_action = 'retry')::int - is_live::int, -is_due::int, -(step.state = 'error')::int)::tasker_engine.task_change],
     '{}', '{}', '{}', _now);
+end $$;
+
+-- refuse_missing_step: says why a step has no row.
+create or replace function tasker_engine.refuse_missing_step(_task tasker_engine.tasks, _number int) returns void language plpgsql as $$
+declare
+  missing text := (select ts.name from tasker_engine.template_steps ts where ts.template_id = _task.template_id and ts.number = _number);
+begin
+  if missing is null then
+    raise exception 'task % has no step %', _task.task_id, _number using errcode = 'TK011';
+  end if;
+  raise exception 'step "%" is not taken: a decision before it chose otherwise', missing using errcode = 'TK012';
 end $$;
 
 -- check_step_action: an action on a step is refused with the reason, before anything is written.

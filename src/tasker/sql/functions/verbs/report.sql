@@ -1,6 +1,6 @@
 -- report: records a batch of outcomes, frees what they free, hands freed steps to this session, ends tasks.
 --
--- Outcomes are parallel arrays: the fence (_task_ids, _numbers, _attempts), _kinds (succeeded, failed, retryable,
+-- Outcomes are parallel arrays: the fence (_task_ids, _numbers, _attempts), _kinds (succeeded, decided, failed, retryable,
 -- released), _payloads (JSON text: a result, or an error record), _retry_after_s (null: the step's own policy) and _run_s
 -- (how long the handler ran). _finished_grants are grants of which nothing is held any more. _channels are what the
 -- session serves, _pools the slot pool (1, 2, …) that each needs, _free the free slots of each pool, those of these
@@ -19,6 +19,7 @@ declare
   locked uuid[];
   done record;
   undone record;
+  gone record;
   changes tasker_engine.task_change[] := '{}';
   recorded int;
 begin
@@ -36,6 +37,9 @@ begin
   end if;
   held := tasker_engine.hold_tasks(_task_ids, _may_wait);
   _now := tasker_engine.clock(_now);
+  if 'decided' = any (_kinds) then
+    select * into _kinds, _payloads from tasker_engine.refuse_decisions(held, _task_ids, _numbers, _kinds, _payloads);
+  end if;
   select * into done from tasker_engine.record_successes(
     _session, held, _task_ids, _numbers, _attempts, _kinds, _payloads, _run_s, _now);
   recorded := cardinality(done.done_tasks);
@@ -46,7 +50,14 @@ begin
     changes := undone.changes;
     recorded := recorded + cardinality(undone.done_tasks);
   end if;
-  if recorded > 0 then
+  if 'decided' = any (_kinds) then
+    select * into gone from tasker_engine.decide(held, done.done_tasks, done.done_numbers);
+    changes := changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done.done_tasks) d);
+    return query select * from tasker_engine.advance(_session, held, done.done_tasks || gone.gone_tasks,
+      done.done_numbers || gone.gone_numbers,
+      changes || array(select row(g, -1, 0, 0, 0)::tasker_engine.task_change from unnest(gone.gone_tasks) g),
+      _channels, _pools, _free, _now);
+  elsif recorded > 0 then
     return query select * from tasker_engine.advance(_session, held, done.done_tasks, done.done_numbers,
       changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done.done_tasks) d),
       _channels, _pools, _free, _now);
