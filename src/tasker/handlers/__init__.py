@@ -7,6 +7,7 @@ from tasker.handlers.failures import encode_error, outcome_of_error
 from tasker.handlers.functional import depends_on, inputs, step_handler
 from tasker.handlers.handler import Handler, as_handler, load_handler
 from tasker.handlers.outcomes import classify_decision, outcome_of_result
+from tasker.handlers.resolution import Registry, Resolver
 from tasker.handlers.results import encode_result
 from tasker.handlers.step import Pool, StepHandler
 
@@ -14,6 +15,8 @@ __all__ = [
     "Decision",
     "Handler",
     "Pool",
+    "Registry",
+    "Resolver",
     "StepContext",
     "StepHandler",
     "as_handler",

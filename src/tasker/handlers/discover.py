@@ -6,32 +6,41 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, cast
 
 from tasker.handlers.functional import MARK, Declaration
-from tasker.handlers.handler import Handler, as_handler, import_object
+from tasker.handlers.handler import ADAPT, Handler, as_handler, import_object
+from tasker.handlers.resolution import Registry, Resolver, is_handler_class
 from tasker.handlers.step import StepHandler
 from tasker.model.errors import InvalidHandler
 
 
-def discover(sources: Iterable[Any] | str | ModuleType | Mapping[str, Any]) -> dict[str, Handler]:
-    """Handlers by name.
+def discover(sources: Iterable[Any] | str | ModuleType | Mapping[str, Any]) -> Registry:
+    """Handlers by name, and by path.
 
     A source is the name of a module (`"shop.handlers"`; of a package: with all modules under it), `"module:name"` of
-    one handler, a module, a Handler, a function with @step_handler, a StepHandler class, or a dict of name to any of
-    these or to a plain function. In modules, functions with @step_handler and classes with a `handler_name` count,
-    those they import from elsewhere included.
+    one handler, a module, a Handler, a function with @step_handler, a StepHandler class, a dict of name to any of
+    these or to a plain function, or a Resolver. In modules, functions with @step_handler and classes with a
+    `handler_name` count, those they import from elsewhere included; these, and classes without a name, are found under
+    `module.name` too.
 
     Raises InvalidHandler where a module cannot be imported, something is no handler, or two have one name.
     """
-    if isinstance(sources, str | ModuleType | Mapping) or callable(sources) or isinstance(sources, Handler):
+    if isinstance(sources, str | ModuleType | Mapping) or callable(sources) or isinstance(sources, Handler | Resolver):
         sources = [sources]
     found: dict[str, Handler] = {}
+    paths: dict[str, Any] = {}
+    resolvers: list[Resolver] = []
     for source in sources:
-        for handler in _handlers_in(source):
+        if isinstance(source, Resolver):
+            resolvers.append(source)
+            continue
+        for handler in _handlers_in(source, paths):
             _add(found, handler)
-    return found
+            if getattr(handler.source, "__qualname__", "").isidentifier():
+                paths.setdefault(handler.place, handler.source)
+    return Registry(found, paths, resolvers)
 
 
 def _add(found: dict[str, Handler], handler: Handler) -> None:
@@ -42,7 +51,7 @@ def _add(found: dict[str, Handler], handler: Handler) -> None:
         )
 
 
-def _handlers_in(source: Any) -> Iterator[Handler]:
+def _handlers_in(source: Any, paths: dict[str, Any]) -> Iterator[Handler]:
     if isinstance(source, Mapping):
         for name, obj in cast("Mapping[str, Any]", source).items():
             yield as_handler(import_object(obj) if isinstance(obj, str) else obj, name)
@@ -50,10 +59,10 @@ def _handlers_in(source: Any) -> Iterator[Handler]:
         yield as_handler(import_object(source))
     elif isinstance(source, str):
         for module in _modules(source):
-            yield from _handlers_of_module(module)
+            yield from _handlers_of_module(module, paths)
     elif isinstance(source, ModuleType):
         for module in _modules(source.__name__) if hasattr(source, "__path__") else [source]:
-            yield from _handlers_of_module(module)
+            yield from _handlers_of_module(module, paths)
     else:
         yield as_handler(source)
 
@@ -78,18 +87,27 @@ def _refuse(name: str) -> None:
     _imported(name)
 
 
-def _handlers_of_module(module: ModuleType) -> Iterator[Handler]:
-    for obj in list(vars(module).values()):
-        if _is_handler(obj):
+def _handlers_of_module(module: ModuleType, paths: dict[str, Any]) -> Iterator[Handler]:
+    for name, obj in list(vars(module).items()):
+        is_handler = _is_handler(obj)
+        if is_handler:
             yield as_handler(obj)
+        if not name.startswith("_") and (is_handler or (_is_class(obj) and is_handler_class(obj))):
+            paths[f"{module.__name__}.{name}"] = obj
 
 
 def _is_handler(obj: Any) -> bool:
     """Asks types and the object's own dict only: a module may hold proxies that raise when they are asked anything."""
-    kind = cast("type[object]", type(obj))
-    if issubclass(kind, type):
+    if _is_class(obj):
         return issubclass(obj, StepHandler) and bool(obj.handler_name)
+    kind = cast("type[object]", type(obj))
     if kind is Handler:
+        return True
+    if kind is FunctionType and ADAPT in vars(obj):
         return True
     declaration: Any = inspect.getattr_static(obj, MARK, None)
     return isinstance(declaration, Declaration) and declaration.name is not None
+
+
+def _is_class(obj: Any) -> bool:
+    return issubclass(cast("type[object]", type(obj)), type)

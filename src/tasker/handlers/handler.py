@@ -8,15 +8,19 @@ import inspect
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import cache
+from types import FunctionType
 from typing import Any, cast
 
 from tasker.handlers.context import StepContext
 from tasker.handlers.functional import Declaration, bind_function, declaration_of, place_of
 from tasker.handlers.older import run_process, run_process_async
+from tasker.handlers.resolution_methods import step_method
 from tasker.handlers.step import Pool, StepHandler
 from tasker.model.errors import InvalidHandler
 
 POOLS: tuple[Pool, ...] = ("async", "thread", "process")
+ADAPT = "__tasker_adapt__"
+"""Where handlers of another interface keep the function `(obj, name, method) -> Handler` that adapts them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,6 +38,8 @@ class Handler:
     """The names of the steps whose results it reads; None where it may read those of all ancestors."""
     source: Any
     """The function or class that the user wrote."""
+    method: str | None = None
+    """The method of the class that runs, where it is not the usual one."""
 
     @property
     def place(self) -> str:
@@ -57,19 +63,26 @@ class Handler:
                 f"handler {self.name!r} is to run in a process, which has to import it, but {path} does not lead to "
                 "it: define it at the top level of a module"
             )
-        return path
+        return f"{path}#{self.method}" if self.method else path
 
 
-def as_handler(obj: Any, name: str | None = None) -> Handler:
+def as_handler(obj: Any, name: str | None = None, method: str | None = None) -> Handler:
     """The record for a decorated function, a StepHandler class or a Handler; `name` overrides its own name.
 
-    With a name, a function without decorators will do: it may take `context`.
+    With a name, a function without decorators will do: it may take `context`. `method` is one of a class, to be called
+    in place of `call`.
     Raises InvalidHandler where Tasker could not call it, so that it shows at start and not at the first step.
     """
+    method = None if method == "call" else method
     if isinstance(obj, Handler):
         return obj if name is None else replace(obj, name=name)
-    if isinstance(obj, type):
-        handler = _class_handler(obj, name)
+    adapt = inspect.getattr_static(obj, ADAPT, None)
+    if isinstance(adapt, staticmethod | FunctionType):
+        handler = cast("Callable[..., Handler]", getattr(obj, ADAPT))(obj, name, method)
+    elif isinstance(obj, type):
+        handler = _class_handler(obj, name, method)
+    elif method is not None:
+        raise InvalidHandler(f'{place_of(obj)} is no class, so there is no method "{method}" of it to call')
     elif callable(obj):
         handler = _function_handler(obj, name)
     else:
@@ -81,9 +94,13 @@ def as_handler(obj: Any, name: str | None = None) -> Handler:
 
 @cache
 def load_handler(import_path: str) -> Handler:
-    """The handler at `module:name`, for processes that run handlers for others. Its name is not to be relied on."""
-    obj = import_object(import_path)
-    return as_handler(obj, None if declaration_of(obj) or isinstance(obj, type) else import_path)
+    """The handler at `module:name` or `module:name#method`, for processes that run handlers for others.
+
+    Its name is not to be relied on.
+    """
+    path, _, method = import_path.partition("#")
+    obj = import_object(path)
+    return as_handler(obj, None if declaration_of(obj) or isinstance(obj, type) else path, method or None)
 
 
 def import_object(import_path: str) -> Any:
@@ -109,12 +126,17 @@ def _function_handler(function: Callable[..., Any], name: str | None) -> Handler
     return Handler(name=name, version=declaration.version, call=call, pool=pool, needs=needs, source=function)
 
 
-def _class_handler(cls: type, name: str | None) -> Handler:
+def _class_handler(cls: type, name: str | None, dispatched: str | None = None) -> Handler:
     if not issubclass(cls, StepHandler):
         raise InvalidHandler(f"{place_of(cls)} is not a handler: derive it from StepHandler")
     make = _constructor(cls)
     method: Any = cls.call
-    if method is not StepHandler.call:
+    if dispatched is not None:
+        method = step_method(cls, dispatched)
+
+        def call(context: StepContext) -> Any:
+            return method(make(context), context)
+    elif method is not StepHandler.call:
 
         def call(context: StepContext) -> Any:
             return make(context).call(context)
@@ -129,7 +151,8 @@ def _class_handler(cls: type, name: str | None) -> Handler:
 
     pool, pooled = _pooled(cls, call, method, cls.runs_in)
     name = name or cls.handler_name or cls.__name__
-    return Handler(name=name, version=cls.handler_version, call=pooled, pool=pool, needs=None, source=cls)
+    version = cls.handler_version
+    return Handler(name=name, version=version, call=pooled, pool=pool, needs=None, source=cls, method=dispatched)
 
 
 def _constructor(cls: type[StepHandler]) -> Callable[[StepContext], Any]:

@@ -209,12 +209,7 @@ HANDLER = Record(
             about="The method of a handler class to call, `call` where it is not said.",
             default=None,
         ),
-        Key(
-            name="resolver",
-            kind=Text(),
-            about="The one resolver to ask for the handler. Without it all are asked, in the order of their priority.",
-            default=None,
-        ),
+        Key(name="resolver", kind=Text(), about="The one resolver to ask; without it all, by priority.", default=None),
         Key(
             name="initialization",
             kind=Free(),

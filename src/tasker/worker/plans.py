@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
 
+import structlog
+
 from tasker.handlers import Handler
 from tasker.handlers.functional import declaration_of
+from tasker.handlers.resolution import resolve
 from tasker.model.errors import HandlerNotFound, InvalidHandler
 from tasker.model.template import HandlerRef, Step, Template
 from tasker.templates.graph import ancestors, ancestors_of
 from tasker.templates.report import did_you_mean
+
+_log = structlog.get_logger("tasker.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,20 @@ def make_plan(template: Template, handlers: Mapping[str, Handler]) -> Plan:
     numbers = {step.name: number for number, step in enumerate(template.steps, 1)}
     steps: dict[int, StepPlan] = {}
     for number, step in enumerate(template.steps, 1):
-        handler = handlers.get(step.handler.callable)
+        handler = _handler_of(template, step, handlers)
         everything = frozenset(before[step.name])
         needs = everything if handler is None or handler.needs is None else handler.needs & everything
         has_checks = template.enforce_schemas and step.result_schema is not None
         steps[number] = StepPlan(number, step, template, handler, needs, numbers, has_checks)
     return Plan(template, steps)
+
+
+def _handler_of(template: Template, step: Step, handlers: Mapping[str, Handler]) -> Handler | None:
+    try:
+        return resolve(handlers, step.handler)
+    except (HandlerNotFound, InvalidHandler) as error:
+        _log.error("a step has no handler here", template=template.full_name, step=step.name, error=str(error))
+        return None
 
 
 def unreadable_plan(template_id: int, number: int) -> StepPlan:
@@ -64,14 +77,20 @@ def check_handlers(template: Template, handlers: Mapping[str, Handler], queues: 
     dependency that a handler declares and that does not come before its step.
     """
     served = [step for step in template.steps if queues is None or (step.queue or template.namespace) in queues]
-    missing = [step for step in served if step.handler.callable not in handlers]
+    missing: list[str] = []
+    problems: list[str] = []
+    for step in served:
+        try:
+            problems += _misreadings(template, step, resolve(handlers, step.handler))
+        except HandlerNotFound as error:
+            missing.append(f"{str(error).removeprefix('no handler ')} (step {step.name})")
+        except InvalidHandler as error:
+            problems.append(f"step {step.name}: {error}")
     if missing:
-        named = ", ".join(f'"{step.handler.callable}" (step {step.name})' for step in missing)
         raise HandlerNotFound(
-            f"{template.full_name} names handlers that this process does not have: {named}. "
+            f"{template.full_name} names handlers that this process does not have: {', '.join(missing)}. "
             f"It has: {', '.join(sorted(handlers)) or 'none'}"
         )
-    problems = [problem for step in served for problem in _misreadings(template, step, handlers[step.handler.callable])]
     if problems:
         raise InvalidHandler(f"{template.full_name}: {'; '.join(problems)}")
 

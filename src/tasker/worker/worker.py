@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from tasker.handlers import Handler
+from tasker.handlers.resolution import offers
 from tasker.settings import Settings
 from tasker.store.connection import Connection, connect, connect_with_patience
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
@@ -135,7 +136,7 @@ class Worker:
             self._verbs,
             beat_s=self._settings.beat_s,
             sweep_s=self._settings.sweep_s,
-            handlers=list(self._handlers),
+            handlers=offers(self._handlers),
             queues=self._queues,
             pulse=self._pulse,
             heard=self._heard_in_thread,
@@ -212,7 +213,7 @@ class Worker:
         session = await self._verbs.open_session(
             connection, uuid4(), self._name, host_name(), os.getpid(), self._settings.lease_s
         )
-        self._serve(await self._verbs.serve(connection, session, list(self._handlers), self._queues))
+        self._serve(await self._verbs.serve(connection, session, offers(self._handlers), self._queues))
         self.turns.enter_session(session)
         await self._listen(connection)
         self._is_open = True
