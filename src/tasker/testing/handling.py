@@ -1,0 +1,200 @@
+"""One handler, run with a made-up context, and what a worker would make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+
+from tasker.handlers import Handler, as_handler, encode_result, load_handler
+from tasker.model.ids import uuid7
+from tasker.model.outcome import Outcome
+from tasker.model.template import HandlerRef, RetryPolicy, Step, Template
+from tasker.settings import Settings
+from tasker.submission import encode_context
+from tasker.testing.stage import Stage, run_here
+from tasker.worker.held import POOLS, Held
+from tasker.worker.plans import make_plan
+
+HandledKind = Literal["succeeded", "failed", "retryable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """How one execution of a handler ended: what the worker would have reported.
+
+    `kind` is `succeeded`, `failed` (the step ends in error at once) or `retryable` (it is tried again in its limit).
+    `result` is what would have been kept, as it comes back from JSON; `error` the error record.
+    """
+
+    kind: HandledKind
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+    retry_after: float | None = None
+    """Seconds that the error asks to wait."""
+
+    @property
+    def succeeded(self) -> bool:
+        """True when the handler returned something that can be kept."""
+        return self.kind == "succeeded"
+
+    @property
+    def error_type(self) -> str | None:
+        """Such as `permanent_error`, `timeout`, `validation_error`; None after a success."""
+        return self._of_error("error_type")
+
+    @property
+    def error_class(self) -> str | None:
+        """The class of the exception, with its module unless it is a builtin."""
+        return self._of_error("error_class")
+
+    @property
+    def error_code(self) -> str | None:
+        """The handler's own word for programs."""
+        return self._of_error("error_code")
+
+    @property
+    def message(self) -> str | None:
+        """The error's message."""
+        return self._of_error("message")
+
+    def assert_succeeded(self) -> Any:
+        """The result; AssertionError with the error and its traceback where there is none."""
+        if not self.succeeded:
+            raise AssertionError(f"the handler did not succeed: {self}")
+        return self.result
+
+    def assert_failed(self, error_code: str | None = None) -> None:
+        """It failed for good, with this error code if one is given."""
+        self._assert_kind("failed", error_code)
+
+    def assert_retryable(self, error_code: str | None = None) -> None:
+        """It failed for a passing reason, with this error code if one is given."""
+        self._assert_kind("retryable", error_code)
+
+    def __str__(self) -> str:
+        if self.error is None:
+            return f"{self.kind}: {self.result!r}"
+        trace = self.error.get("traceback")
+        code = f" [{self.error_code}]" if self.error_code else ""
+        return f"{self.kind}: {self.error_type}{code}: {self.message}" + (f"\n{trace}" if trace else "")
+
+    def _of_error(self, key: str) -> str | None:
+        return None if self.error is None else self.error.get(key)
+
+    def _assert_kind(self, kind: HandledKind, error_code: str | None) -> None:
+        wanted = f"{kind} [{error_code}]" if error_code else kind
+        if self.kind != kind or error_code not in (None, self.error_code):
+            raise AssertionError(f"expected {wanted}, the handler's outcome is {self}")
+
+
+def run_handler(
+    handler: Any,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    results: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    attempt: int = 1,
+    max_attempts: int = 3,
+    timeout_s: float | None = None,
+    step: Step | None = None,
+    task_uuid: UUID | None = None,
+) -> Handled:
+    """Runs one handler once, as a worker would, without a database.
+
+    `handler` is a decorated function, a StepHandler class, `"module:name"`, or a plain function. `inputs` is the task's
+    input, `results` what the steps before it returned, by name, `config` its `handler.initialization`. `attempt` counts
+    from 1. `step` is the step of a template, where the handler's type or limits matter: it takes the place of `config`,
+    `max_attempts` and `timeout_s`. The timeout is real time.
+
+    Raises InvalidHandler, and InvalidInput for inputs that JSON does not have. In a running loop, use
+    `run_handler_async`.
+    """
+    made = _held(handler, inputs or {}, results or {}, attempt, _step(config, max_attempts, timeout_s, step), task_uuid)
+    return run_here(_run(made), "run_handler_async(…)")
+
+
+async def run_handler_async(
+    handler: Any,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    results: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    attempt: int = 1,
+    max_attempts: int = 3,
+    timeout_s: float | None = None,
+    step: Step | None = None,
+    task_uuid: UUID | None = None,
+) -> Handled:
+    """See run_handler."""
+    made = _held(handler, inputs or {}, results or {}, attempt, _step(config, max_attempts, timeout_s, step), task_uuid)
+    return await _run(made)
+
+
+def handled(outcome: Outcome) -> Handled:
+    """An outcome as its reader wants it."""
+    payload = None if outcome.payload is None else orjson.loads(outcome.payload)
+    if outcome.kind in ("failed", "retryable"):
+        return Handled(kind=outcome.kind, error=payload, retry_after=outcome.retry_after_s)
+    return Handled(kind="succeeded", result=payload)
+
+
+async def _run(held: Held) -> Handled:
+    async with Stage(_settings().result_bytes_max) as stage:
+        await stage.run(held)
+    assert held.outcome is not None  # noqa: S101 - only what was taken away has none
+    return handled(held.outcome)
+
+
+def _settings() -> Settings:
+    return Settings()  # pyright: ignore[reportCallIssue] - every field has a default
+
+
+def _step(config: Mapping[str, Any] | None, max_attempts: int, timeout_s: float | None, step: Step | None) -> Step:
+    if step is not None:
+        return step
+    reference = HandlerRef(callable="", initialization=dict(config or {}))
+    policy = RetryPolicy(max_attempts=max_attempts)
+    return Step(name="step_under_test", handler=reference, retry=policy, timeout_seconds=timeout_s)
+
+
+def _held(
+    handler: Any,
+    inputs: Mapping[str, Any],
+    results: Mapping[str, Any],
+    attempt: int,
+    step: Step,
+    task_uuid: UUID | None,
+) -> Held:
+    """The step as a worker would hold it: in a template where the steps with results come before it."""
+    ready = _handler(handler)
+    reference = replace(step.handler, callable=ready.name)
+    step = replace(step, handler=reference, dependencies=tuple(results))
+    before = tuple(Step(name=name, handler=reference) for name in results)
+    template = Template(namespace="testing", name="made_up", version="1.0.0", steps=(*before, step))
+    plan = make_plan(template, {ready.name: ready})
+    return Held(
+        task_id=task_uuid or uuid7(),
+        number=len(template.steps),
+        attempt=attempt,
+        tries=attempt - 1,
+        grant_no=0,
+        plan=plan.steps[len(template.steps)],
+        inputs=encode_context(inputs, _settings().input_bytes_max),
+        results={name: encode_result(result) for name, result in results.items()},
+        correlation_id=None,
+        is_alone=False,
+        is_unchecked=False,
+        pool=POOLS.index(ready.pool),
+    )
+
+
+def _handler(handler: Any) -> Handler:
+    if isinstance(handler, str):
+        return load_handler(handler)
+    if isinstance(handler, type | Handler) or getattr(handler, "__tasker_handler__", None) is not None:
+        return as_handler(handler)
+    return as_handler(handler, getattr(handler, "__name__", "handler_under_test"))
