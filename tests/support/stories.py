@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from support.engine import Engine
 from tasker.model.errors import IdentityConflict
+from tasker.model.outcome import decided
 
 
 async def one_of_each(engine: Engine) -> None:
@@ -269,3 +272,34 @@ async def a_worker_holds_an_older_attempt(engine: Engine) -> None:
     await worker.claim()
     worker.held = {(old.task_id, old.number): old}
     assert [grant.attempt for grant in (await worker.regrant()).grants] == [2]
+
+
+async def _decide(engine: Engine, graph: str, *names: str) -> UUID:
+    """A task whose first step, the decision `d`, chooses these steps."""
+    types = {"d": {"type": "decision"}, "end": {"type": "deferred_convergence"}}
+    await engine.publish(graph, **{name: kind for name, kind in types.items() if name in graph})
+    task = await engine.submit()
+    worker = await engine.session()
+    [grant] = await worker.claim()
+    outcome = {"type": "create_steps", "step_names": names} if names else {"type": "no_branches"}
+    await worker.report((grant, decided(json.dumps({"decision_point_outcome": outcome}))))
+    await worker.work_off()
+    return task
+
+
+async def a_branch_is_not_chosen(engine: Engine) -> None:
+    """What follows only from it is not taken, and the task ends."""
+    task = await _decide(engine, "d -> a -> a2; d -> b", "b")
+    assert await engine.state(task) == "complete"
+
+
+async def no_branch_is_chosen(engine: Engine) -> None:
+    """The convergence runs all the same."""
+    task = await _decide(engine, "d -> a, b -> end")
+    assert await engine.state(task, "end") == "complete"
+
+
+async def a_choice_is_wrong(engine: Engine) -> None:
+    """The decision fails for good."""
+    task = await _decide(engine, "d -> a -> a2", "a2")
+    assert await engine.state(task, "d") == "error"

@@ -126,6 +126,17 @@ async def test_an_unknown_template_is_named(engine: Engine, asked: tuple[str, st
     await _nothing_was_written(engine)
 
 
+async def test_the_first_steps_of_a_task_come_before_the_next_tasks(engine: Engine) -> None:
+    """A batch is worked off task by task, however many first steps each has."""
+    await engine.publish("a, b, c -> d", handler="work")
+    tasks = await engine.submit_many(20)
+    worker = await engine.session(slots=3)
+    for task in tasks:
+        grants = await worker.claim()
+        assert {grant.task_id for grant in grants} == {task}
+        await worker.fail(*grants)
+
+
 async def test_the_newest_version_is_taken(engine: Engine) -> None:
     """Without a version the highest one counts, as versions are ordered and not as text."""
     for version in ("1.9.0", "1.10.0", "1.10.0-rc1", "1.2.0"):

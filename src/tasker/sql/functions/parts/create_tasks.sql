@@ -30,7 +30,8 @@ returns uuid[] language sql as $$
   planned as (
     select m.task_id, m.class, m.born_at, s.number, s.channel_id, cardinality(s.parents) as waiting,
       s.parents = '{}' as is_root, m.born_at > _now as is_later
-    from made m join tasker_engine.template_steps s on s.template_id = _template_id),
+    from made m join tasker_engine.template_steps s on s.template_id = _template_id
+    order by m.task_id, s.number),  -- a task's rows lie together, and its first steps come before the next task's
   stepped as (
     insert into tasker_engine.steps (task_id, number, state, waiting, moves)
     select task_id, number,
