@@ -12,14 +12,17 @@ from support.snapshot import Plan, Row
 _RAN = ("complete", "resolved_manually")
 
 
-def excluded(steps: dict[int, Row], plans: dict[int, Plan]) -> set[int]:
-    """The numbers of those that must have no row."""
+def excluded(steps: dict[int, Row], plans: dict[int, Plan], ready: set[int]) -> set[int]:
+    """The numbers of those that must have no row. `ready` are those that ever became ready; what an operator ended
+    while it waited stays."""
     gone: set[int] = set()
     while True:
         more = {
             number
             for number, plan in plans.items()
-            if number not in gone and _may_go(steps.get(number)) and _goes(number, plan, steps, plans, gone)
+            if number not in gone
+            and (number in ready or _may_go(steps.get(number)))
+            and _goes(number, plan, steps, plans, gone)
         }
         if not more:
             return gone
