@@ -47,6 +47,8 @@ def test_classes_paths_and_the_older_form_run() -> None:
     ran = run_handler(Older, {"email": "ada"}, results={"price": {"total": 2}}, attempt=2)
     assert ran.result == {"total": 2, "attempts": 1, "email": "ada"}
     assert run_handler("testing_shop:price").result == {"total": 10}
+    assert run_handler(Ship, method="by_train").result == {"by": "train"}
+    assert run_handler("testing_shop:Ship", method="by_train").result == {"by": "train"}
 
 
 def test_a_permanent_error_is_told_with_its_code() -> None:

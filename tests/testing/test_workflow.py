@@ -195,6 +195,16 @@ def test_a_handler_can_be_replaced(workflow: Make) -> None:
     ran = shop.run()
     assert ran.results["ship"]["paid"] == 1
     assert testing_shop.done == ["price", "reserve", "ship"]
+    by_path = DIAMOND.replace("callable: charge", "callable: testing_shop.charge")
+    shop = workflow(by_path, handlers=["testing_shop"], replace={"charge": lambda: {"paid": 2}})
+    assert shop.run().results["ship"]["paid"] == 2
+
+
+def test_methods_and_paths_are_resolved(workflow: Make) -> None:
+    """What a template says of its handlers is resolved as in a worker."""
+    text = DIAMOND.replace("handler: ship", "handler: {callable: testing_shop.Ship, method: by_train}")
+    ran = workflow(text, handlers=["testing_shop"]).run()
+    assert ran.results["ship"] == {"by": "train"}
 
 
 def test_environments_and_chance_are_the_tests(workflow: Make) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasker import StepHandler, depends_on, inputs, step_handler
+from tasker import StepContext, StepHandler, depends_on, inputs, step_handler
 
 done: list[str] = []
 """What the handlers did, in order; a test clears it."""
@@ -49,6 +49,9 @@ class Ship(StepHandler):
     def call(self, context):
         done.append("ship")
         return {"of": sorted(context.dependency_results), "paid": context.get_dependency_field("charge", "paid")}
+
+    def by_train(self, context: StepContext):
+        return {"by": "train"}
 
 
 HANDLERS = [price, charge, reserve, Ship]

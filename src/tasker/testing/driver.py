@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import orjson
 
 from tasker.handlers import Handler, outcome_of_error
+from tasker.handlers.resolution import offers
 from tasker.model.errors import TaskerError
 from tasker.settings import Settings
 from tasker.store.verbs import Reply, Report, Serving, Verbs
@@ -82,7 +83,7 @@ class Driver:
         self._session = await self._verbs.open_session(
             self._connection, uuid4(), "testing", host_name(), os.getpid(), _LEASE_S
         )
-        channels = await self._verbs.serve(self._connection, self._session, list(self._handlers), None)
+        channels = await self._verbs.serve(self._connection, self._session, offers(self._handlers), None)
         # One pool, of one slot, for all kinds of handler.
         self._serving = Serving([channel for channel, _ in channels], [1] * len(channels))
         self._grants.clear()

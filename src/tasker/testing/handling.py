@@ -19,6 +19,7 @@ from tasker.testing.stage import Stage, run_here
 from tasker.worker.held import POOLS, Held
 from tasker.worker.plans import make_plan
 
+_NAME = "handler_under_test"
 HandledKind = Literal["succeeded", "failed", "retryable"]
 
 
@@ -101,19 +102,22 @@ def run_handler(
     max_attempts: int = 3,
     timeout_s: float | None = None,
     step: Step | None = None,
+    method: str | None = None,
     task_uuid: UUID | None = None,
 ) -> Handled:
     """Runs one handler once, as a worker would, without a database.
 
     `handler` is a decorated function, a StepHandler class, `"module:name"`, or a plain function. `inputs` is the task's
     input, `results` what the steps before it returned, by name, `config` its `handler.initialization`. `attempt` counts
-    from 1. `step` is the step of a template, where the handler's type or limits matter: it takes the place of `config`,
-    `max_attempts` and `timeout_s`. The timeout is real time.
+    from 1; `method` is one of a class, to be called in place of `call`. `step` is the step of a template, where the
+    handler's type or limits matter: it takes the place of `config`, `max_attempts`, `timeout_s` and `method`. The
+    timeout is real time.
 
     Raises InvalidHandler, and InvalidInput for inputs that JSON does not have. In a running loop, use
     `run_handler_async`.
     """
-    made = _held(handler, inputs or {}, results or {}, attempt, _step(config, max_attempts, timeout_s, step), task_uuid)
+    step = step or _step(config, max_attempts, timeout_s, method)
+    made = _held(handler, inputs or {}, results or {}, attempt, step, task_uuid)
     return run_here(_run(made), "run_handler_async(…)")
 
 
@@ -127,10 +131,12 @@ async def run_handler_async(
     max_attempts: int = 3,
     timeout_s: float | None = None,
     step: Step | None = None,
+    method: str | None = None,
     task_uuid: UUID | None = None,
 ) -> Handled:
     """See run_handler."""
-    made = _held(handler, inputs or {}, results or {}, attempt, _step(config, max_attempts, timeout_s, step), task_uuid)
+    step = step or _step(config, max_attempts, timeout_s, method)
+    made = _held(handler, inputs or {}, results or {}, attempt, step, task_uuid)
     return await _run(made)
 
 
@@ -153,10 +159,8 @@ def _settings() -> Settings:
     return Settings()  # pyright: ignore[reportCallIssue] - every field has a default
 
 
-def _step(config: Mapping[str, Any] | None, max_attempts: int, timeout_s: float | None, step: Step | None) -> Step:
-    if step is not None:
-        return step
-    reference = HandlerRef(callable="", initialization=dict(config or {}))
+def _step(config: Mapping[str, Any] | None, max_attempts: int, timeout_s: float | None, method: str | None) -> Step:
+    reference = HandlerRef(callable=_NAME, method=method, initialization=dict(config or {}))
     policy = RetryPolicy(max_attempts=max_attempts)
     return Step(name="step_under_test", handler=reference, retry=policy, timeout_seconds=timeout_s)
 
@@ -170,8 +174,8 @@ def _held(
     task_uuid: UUID | None,
 ) -> Held:
     """The step as a worker would hold it: in a template where the steps with results come before it."""
-    ready = _handler(handler)
-    reference = replace(step.handler, callable=ready.name)
+    ready = _handler(handler, step.handler.method if step.handler.calls_method else None)
+    reference = HandlerRef(callable=ready.name, initialization=step.handler.initialization)
     step = replace(step, handler=reference, dependencies=tuple(results))
     before = tuple(Step(name=name, handler=reference) for name in results)
     template = Template(namespace="testing", name="made_up", version="1.0.0", steps=(*before, step))
@@ -192,9 +196,7 @@ def _held(
     )
 
 
-def _handler(handler: Any) -> Handler:
+def _handler(handler: Any, method: str | None) -> Handler:
     if isinstance(handler, str):
-        return load_handler(handler)
-    if isinstance(handler, type | Handler) or getattr(handler, "__tasker_handler__", None) is not None:
-        return as_handler(handler)
-    return as_handler(handler, getattr(handler, "__name__", "handler_under_test"))
+        return load_handler(f"{handler}#{method}" if method else handler)
+    return as_handler(handler, _NAME, method)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from tasker.handlers import Handler, discover
+from tasker.handlers import discover
+from tasker.handlers.resolution import Registry
 from tasker.model.errors import TaskerError, TemplateNotFound
 from tasker.model.template import Template
 from tasker.settings import Settings
@@ -56,7 +57,7 @@ class Workflow:
         self._settings = settings.model_copy(update={"schema_name": DEFAULT_SCHEMA})
         self._dsn = dsn
         self.templates = tuple(_load(templates, environment or settings.env))
-        self._handlers: dict[str, Handler] = {**discover(handlers), **discover(replace or {})}
+        self._handlers = _replaced(discover(handlers), discover(replace or {}))
         for template in self.templates:
             check_handlers(template, self._handlers)
         self._faults = tuple(faults)
@@ -204,6 +205,13 @@ def _load(templates: TemplateSource | Iterable[TemplateSource], environment: str
             yield load_text(source, environment=environment).template
         else:
             yield from (loaded.template for loaded in load_paths([source], environment=environment))
+
+
+def _replaced(found: Registry, others: Registry) -> Registry:
+    """The handlers, with the others in their place: under their names and under the paths of what they replace."""
+    others_by_source = {id(found[name].source): other.source for name, other in others.items() if name in found}
+    paths = {path: others_by_source.get(id(source), source) for path, source in found.paths.items()}
+    return Registry({**found, **others}, paths, [*found.resolvers, *others.resolvers])
 
 
 def _uuid(task: TaskRecord | UUID) -> UUID:
