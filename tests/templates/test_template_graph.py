@@ -44,6 +44,21 @@ def test_the_longest_cycle_is_found_without_recursion() -> None:
     assert (len(cycle), cycle[0], cycle[-1]) == (10_001, "s0", "s0")
 
 
+def test_decisions_and_convergences_are_drawn_as_such() -> None:
+    """One sees where a workflow chooses its way, and where the ways meet."""
+    approval = load_text(
+        with_steps(
+            "- {name: route, type: decision, handler: h}\n"
+            "- {name: a, handler: h, dependencies: [route]}\n"
+            "- {name: b, handler: h, dependencies: [route]}\n"
+            "- {name: end, type: deferred_convergence, handler: h, dependencies: [a, b]}\n"
+        )
+    ).template
+    drawn = mermaid(approval)
+    assert all(part in drawn for part in ('s0{"route"}', 's3(["end"])', "s0 -.-> s1", "s1 --> s3")), drawn
+    assert "route  [decision]" in tree(approval)
+
+
 def test_mermaid() -> None:
     """A flowchart with an edge for each dependency; names cannot break out of their boxes."""
     assert mermaid(DIAMOND) == (

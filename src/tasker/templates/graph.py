@@ -10,6 +10,12 @@ from graphlib import CycleError, TopologicalSorter
 
 from tasker.model.template import Template
 
+_MERMAID_SHAPES = {
+    "standard": ("[", "]"),
+    "decision": ("{", "}"),
+    "deferred_convergence": ("([", "])"),
+}
+_MERMAID_WAYS = ("-->", "-.->")
 _MERMAID_ESCAPES = str.maketrans({c: f"#{ord(c)};" for c in '"#<>&`\\[](){}|;'})
 
 
@@ -119,18 +125,23 @@ def find_cycle(dependencies: Mapping[str, Iterable[str]]) -> list[str] | None:
 
 
 def mermaid(template: Template) -> str:
-    """The graph as a Mermaid flowchart."""
+    """The graph as a Mermaid flowchart: decisions are rhombs whose ways are dotted, convergences have round ends."""
     number = {step.name: index for index, step in enumerate(template.steps)}
+    types = {step.name: step.type for step in template.steps}
     lines = ["flowchart TD"]
-    lines += [f'    s{index}["{name.translate(_MERMAID_ESCAPES)}"]' for name, index in number.items()]
+    for name, index in number.items():
+        left, right = _MERMAID_SHAPES[types[name]]
+        lines.append(f'    s{index}{left}"{name.translate(_MERMAID_ESCAPES)}"{right}')
     for step in template.steps:
-        lines += [f"    s{number[parent]} --> s{number[step.name]}" for parent in step.dependencies]
+        for parent in step.dependencies:
+            lines.append(f"    s{number[parent]} {_MERMAID_WAYS[types[parent] == 'decision']} s{number[step.name]}")
     return "\n".join(lines) + "\n"
 
 
 def tree(template: Template) -> str:
     """The levels as a tree for a terminal; each step says what it comes after."""
     parents = {step.name: step.dependencies for step in template.steps}
+    types = {step.name: step.type for step in template.steps}
     found = levels(template)
     lines = [template.full_name]
     for index, level in enumerate(found):
@@ -139,5 +150,6 @@ def tree(template: Template) -> str:
         margin = "    " if is_last else "│   "
         for place, name in enumerate(level):
             after = f"  (after {', '.join(parents[name])})" if parents[name] else ""
-            lines.append(f"{margin}{'└──' if place == len(level) - 1 else '├──'} {name}{after}")
+            kind = "" if types[name] == "standard" else f"  [{types[name]}]"
+            lines.append(f"{margin}{'└──' if place == len(level) - 1 else '├──'} {name}{kind}{after}")
     return "\n".join(lines) + "\n"
