@@ -168,6 +168,8 @@ class Verbs:
         )
         self._claim = call("claim", "int int[] int[] int[] bool")
         self._load = call("load", "uuid[] int[]")
+        self._checkpoint = call("checkpoint", "int uuid[] int[] int[] jsonb[]")
+        self._read_checkpoints = call("read_checkpoints", "uuid[] int[]")
         self._regrant = call("regrant", "int uuid[] int[] int[]")
         self._beat = call("beat", "int bool bigint uuid[] int[] int[] float8[] uuid[] int[] int[]")
         self._open_session = call("open_session", "uuid text text int float8")
@@ -235,6 +237,19 @@ class Verbs:
     async def load(self, connection: Connection, task_ids: Sequence[UUID], numbers: Sequence[int]) -> Reply:
         """Contexts (number 0) and results that a grant did not carry."""
         return _read(await connection.fetch(self._load, task_ids, numbers))
+
+    async def checkpoint(
+        self, connection: Connection, session: int, saves: Sequence[tuple[UUID, int, int, str]]
+    ) -> list[Verdict]:
+        """Notes how far steps have come: (task, number, attempt, JSON). The verdicts: recorded, stale or deferred."""
+        return _read(await connection.fetch(self._checkpoint, session, *_columns(saves, 4))).verdicts
+
+    async def read_checkpoints(
+        self, connection: Connection, task_ids: Sequence[UUID], numbers: Sequence[int]
+    ) -> dict[tuple[UUID, int], str]:
+        """How far these steps have come, as JSON; only those that have said so."""
+        rows = await connection.fetch(self._read_checkpoints, task_ids, numbers)
+        return {(row[0], row[1]): row[3] for row in rows}
 
     async def regrant(self, connection: Connection, session: int, held: Sequence[tuple[UUID, int, int]]) -> Reply:
         """After a lost reply: what the session owns but the worker does not hold, and what it holds in vain."""
