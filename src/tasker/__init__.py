@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tasker.handlers import depends_on as depends_on
     from tasker.handlers import inputs as inputs
     from tasker.handlers import step_handler as step_handler
+    from tasker.handlers.api import ApiHandler as ApiHandler
+    from tasker.handlers.api import ApiResponse as ApiResponse
+    from tasker.handlers.api import api_handler as api_handler
     from tasker.model.errors import AuthenticationError as AuthenticationError
     from tasker.model.errors import AuthorizationError as AuthorizationError
     from tasker.model.errors import BusinessLogicError as BusinessLogicError
@@ -63,6 +66,7 @@ _HOMES = {
     **dict.fromkeys(("Tasker", "SyncTasker"), "tasker.app"),
     **dict.fromkeys(("StepContext", "StepHandler", "depends_on", "inputs", "step_handler"), "tasker.handlers"),
     "Decision": "tasker.handlers.decision",
+    **dict.fromkeys(("ApiHandler", "ApiResponse", "api_handler"), "tasker.handlers.api"),
     **dict.fromkeys(_ERRORS, "tasker.model.errors"),
     **dict.fromkeys(("StepState", "TaskState"), "tasker.model.states"),
     "Settings": "tasker.settings",
