@@ -31,5 +31,6 @@ class Settings(BaseSettings):
 
     result_bytes_max: int = Field(1_048_576, gt=0, description="The largest result, as JSON, that a step may have.")
     input_bytes_max: int = Field(1_048_576, gt=0, description="The largest context, as JSON, that a task may have.")
+    checkpoint_bytes_max: int = Field(1_048_576, gt=0, description="The largest checkpoint, as JSON, of a step.")
     read_connections: int = Field(4, gt=0, description="Connections that a process keeps for submits and reads.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What `tasker worker` logs.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
+from typing import Any
 
-from tasker import StepContext, step_handler
+from tasker import RetryableError, StepContext, step_handler
 
 
 @step_handler("who", runs_in="process")
@@ -59,3 +60,16 @@ def beat_and_sleep(context: StepContext) -> int:
 def raise_system_exit(context: StepContext) -> None:
     """Calls sys.exit, as a script would."""
     raise SystemExit(3)
+
+
+@step_handler("in_process", runs_in="process")
+def in_process(context: StepContext) -> dict[str, Any]:
+    """Counts rows in a process, and fails in the middle of the first two attempts."""
+    done = context.checkpoint_cursor or 0
+    seen = list(context.accumulated_results or [])
+    for row in range(done, 10):
+        if row == done + 4:
+            raise RetryableError("the connection was cut")
+        seen.append(row)
+        context.save_checkpoint(row + 1, items_processed=row + 1, accumulated=seen)
+    return {"seen": seen, "attempt": context.attempt}

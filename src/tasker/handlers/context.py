@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 
+from tasker.handlers.results import encode_result
 from tasker.model.ids import step_uuid
 from tasker.model.template import Step, Template
 
@@ -33,12 +34,15 @@ class StepContext:
 
     __slots__ = (
         "_beat",
+        "_checkpoint",
+        "_checkpoint_json",
         "_configuration",
         "_inputs",
         "_inputs_json",
         "_logger",
         "_results",
         "_results_json",
+        "_save",
         "_step_uuid",
         "attempt",
         "cancelled",
@@ -66,7 +70,9 @@ class StepContext:
         results_json: Mapping[str, str],
         correlation_id: UUID | None = None,
         deadline: float | None = None,
+        checkpoint_json: str | None = None,
         beat: Callable[[], object] | None = None,
+        save: Callable[[str], Any] | None = None,
     ) -> None:
         self.task_uuid = task_uuid
         self._step_uuid = step_uuid
@@ -81,17 +87,20 @@ class StepContext:
         self.cancelled = False
         self._inputs_json = inputs_json
         self._results_json = results_json
+        self._checkpoint_json = checkpoint_json
         self._beat = beat
+        self._save = save
+        self._checkpoint: dict[str, Any] | None = None
         self._inputs: dict[str, Any] | None = None
         self._results: dict[str, Any] | None = None
         self._configuration: dict[str, Any] | None = None
         self._logger: FilteringBoundLogger | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For process pools: everything travels but the beat, which belongs to the worker's own process."""
+        """For process pools: everything travels but beat and save, which belong to the worker's own process."""
         arguments = (self.task_uuid, self._step_uuid, self.step_name, self.number, self.attempt, self.tries)
         rest = (self.max_attempts, self.template, self._inputs_json, dict(self._results_json))
-        return StepContext, (*arguments, *rest, self.correlation_id, self.deadline)
+        return StepContext, (*arguments, *rest, self.correlation_id, self.deadline, self._checkpoint_json)
 
     def __repr__(self) -> str:
         return f"<StepContext {self.step_name!r} of task {self.task_uuid}, attempt {self.attempt}>"
@@ -217,6 +226,47 @@ class StepContext:
     def is_last_retry(self) -> bool:
         """True when the step fails for good if this execution fails."""
         return self.tries >= self.max_attempts - 1
+
+    # How far it has come.
+
+    @property
+    def checkpoint(self) -> dict[str, Any] | None:
+        """What this step saved last, in this attempt or an earlier one: cursor, items_processed, accumulated, …"""
+        if self._checkpoint is None and self._checkpoint_json is not None:
+            self._checkpoint = orjson.loads(self._checkpoint_json)
+        return self._checkpoint
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """True when there is something to go on from."""
+        return self._checkpoint_json is not None
+
+    @property
+    def checkpoint_cursor(self) -> Any:
+        """Where to go on; None at the beginning."""
+        return (self.checkpoint or {}).get("cursor")
+
+    @property
+    def checkpoint_items_processed(self) -> int:
+        """How many items were processed until there."""
+        return (self.checkpoint or {}).get("items_processed", 0)
+
+    @property
+    def accumulated_results(self) -> Any:
+        """What had been accumulated until there; None where nothing was."""
+        return (self.checkpoint or {}).get("accumulated")
+
+    def save_checkpoint(self, cursor: Any, *, items_processed: int = 0, accumulated: Any = None) -> Any:
+        """Save how far the step has come; it is durable when this is done. An async handler awaits it.
+
+        The next attempt, on whatever worker, finds it. All three may be any JSON; `accumulated` replaces what was saved
+        before. It counts as a sign of life. Raises StepValidationError for what is too large or no JSON, and
+        RetryableError where this attempt was taken away.
+        """
+        state = {"cursor": cursor, "items_processed": items_processed, "accumulated": accumulated}
+        text = encode_result(state)
+        self._checkpoint_json, self._checkpoint = text, None
+        return None if self._save is None else self._save(text)
 
     # Time, and signs of life.
 

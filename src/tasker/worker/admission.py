@@ -48,6 +48,11 @@ class Admission:
         incomplete = [held for held in admitted if not held.inputs or not held.plan.needs <= held.results.keys()]
         if incomplete:
             await self._complete(connection, [held for held in incomplete if held.outcome is None])
+        if again := [held for held in admitted if held.attempt > 1]:
+            keys = [held.task_id for held in again], [held.number for held in again]
+            found = await self._verbs.read_checkpoints(connection, *keys)
+            for held in again:
+                held.checkpoint = found.get(held.key)
         return admitted
 
     async def _learn(self, connection: Connection, template_id: int) -> None:

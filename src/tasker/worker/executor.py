@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -32,18 +32,29 @@ _STOP_S = 1.0
 class Executor:
     """Runs held steps and hands each, with its outcome, to `done` on the loop's thread."""
 
-    def __init__(self, slots: Slots, *, threads: int, result_bytes_max: int, done: Callable[[Held], None]) -> None:
+    def __init__(
+        self,
+        slots: Slots,
+        *,
+        threads: int,
+        result_bytes_max: int,
+        done: Callable[[Held], None],
+        save: Callable[[Held, str], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         self._slots = slots
         self._threads = StepThreads(threads)
         self._processes = ProcessSlots()
         self._result_bytes_max = result_bytes_max
         self._done = done
+        self._save = save or _save_nothing
         self._tasks: dict[asyncio.Task[None], Held] = {}
         self._timed: set[Held] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self, held: Held) -> None:
         """Begins to run the step, which has its slot."""
         held.started_at = held.alive_at = time.monotonic()
+        self._loop = self._loop or asyncio.get_running_loop()
         handler = held.plan.handler
         try:
             context = held.context = self._context(held)
@@ -125,8 +136,15 @@ class Executor:
             held.results,
             held.correlation_id or held.task_id,
             None,
+            held.checkpoint,
             held.live,
+            partial(self._save_from_thread if plan.handler.pool == "thread" else self._save, held),
         )
+
+    def _save_from_thread(self, held: Held, state: str) -> None:
+        """In the thread: returns when it is saved."""
+        assert self._loop is not None  # noqa: S101 - start() has set it
+        asyncio.run_coroutine_threadsafe(self._save(held, state), self._loop).result()
 
     def _start_clock(self, held: Held) -> None:
         """The handler begins now."""
@@ -161,7 +179,12 @@ class Executor:
 
         try:
             outcome = await self._processes.run(
-                import_path, context, self._result_bytes_max, begin=begin, beat=held.live
+                import_path,
+                context,
+                self._result_bytes_max,
+                begin=begin,
+                beat=held.live,
+                save=partial(self._save, held),
             )
             outcome = self._checked(held, outcome)
         except (Exception, asyncio.CancelledError) as error:
@@ -231,3 +254,7 @@ class Executor:
         self._timed.discard(held)
         self._slots.give_back(held)
         self._done(held)
+
+
+async def _save_nothing(held: Held, state: str) -> None:
+    """Where nobody keeps checkpoints they live as long as their attempt."""

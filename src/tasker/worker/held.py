@@ -38,6 +38,7 @@ class Held:
     is_alone: bool
     is_unchecked: bool
     pool: int
+    checkpoint: str | None = None
     started_at: float = 0.0
     alive_at: float = 0.0
     """When it started, or last said that it is alive: its timeout runs from here."""

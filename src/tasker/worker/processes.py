@@ -7,17 +7,20 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
 from typing import Any
 
 from tasker.handlers import StepContext, load_handler, outcome_of_error, outcome_of_result
-from tasker.model.errors import RetryableError
+from tasker.model.errors import RetryableError, StepError
 from tasker.model.outcome import Outcome
 
 IMPORT_MAX_S = 300.0
 """How long a child may take to start and to import a handler. It counts towards no timeout of a step."""
 _BEAT = "beat"
+_SAVE = "save"
+Save = Callable[[str], Coroutine[Any, Any, None]]
+"""Saves a checkpoint, and returns when it is recorded."""
 _spawn = multiprocessing.get_context("spawn")
 
 
@@ -36,8 +39,10 @@ class ProcessSlots:
         *,
         begin: Callable[[], None],
         beat: Callable[[], None],
+        save: Save,
     ) -> Outcome:
-        """Runs the handler in a child. `begin` is called when it has been imported, `beat` at its signs of life.
+        """Runs the handler in a child. `begin` is called when it has been imported, `beat` at its signs of life, `save`
+        with its checkpoints.
 
         A cancelled run kills its child; a child that dies fails the step, retryably.
         """
@@ -47,7 +52,7 @@ class ProcessSlots:
                 outcome = await child.load(import_path)
             if outcome is None:
                 begin()
-                outcome = await child.call(context, result_bytes_max, beat)
+                outcome = await child.call(context, result_bytes_max, beat, save)
         except TimeoutError:
             self._drop(child)
             return outcome_of_error(RetryableError(f"{import_path} could not be imported within {IMPORT_MAX_S:.0f} s"))
@@ -100,12 +105,15 @@ class _Child:
         self._loaded = import_path if outcome is None else None
         return outcome
 
-    async def call(self, context: StepContext, result_bytes_max: int, beat: Callable[[], None]) -> Outcome:
+    async def call(self, context: StepContext, result_bytes_max: int, beat: Callable[[], None], save: Save) -> Outcome:
         """Runs the handler that was loaded last."""
         answer = await self._ask((context, result_bytes_max))
-        while answer == _BEAT:
-            beat()
-            answer = await self._receive()
+        while not isinstance(answer, Outcome):
+            if answer == _BEAT:
+                beat()
+                answer = await self._receive()
+            else:
+                answer = await self._ask(await _saved(save, answer))
         return answer
 
     async def _ask(self, request: Any) -> Any:
@@ -135,6 +143,15 @@ class _Child:
         return self._process.exitcode
 
 
+async def _saved(save: Save, request: tuple[str, str]) -> StepError | None:
+    """The answer to a child that asked to save a checkpoint: what the handler is to be told, or nothing."""
+    try:
+        await save(request[1])
+    except StepError as error:
+        return type(error)(str(error), error_code=error.error_code)
+    return None
+
+
 def _serve(pipe: Connection) -> None:
     """In the child: one request after the other, until the parent is gone.
 
@@ -148,6 +165,14 @@ def _serve(pipe: Connection) -> None:
         with sending:  # handlers may say that they live from any thread
             pipe.send(message)
 
+    def save(state: str) -> None:
+        with saving:
+            send((_SAVE, state))
+            refusal = pipe.recv()
+        if refusal is not None:
+            raise refusal
+
+    saving = threading.Lock()
     call: Callable[[StepContext], Any] | None = None
     answer: Outcome | None
     while True:
@@ -158,7 +183,7 @@ def _serve(pipe: Connection) -> None:
             else:
                 assert call is not None  # noqa: S101 - the worker has it loaded first
                 context, result_bytes_max = request
-                answer = _run(call, context, result_bytes_max, lambda: send(_BEAT))
+                answer = _run(call, context, result_bytes_max, lambda: send(_BEAT), save)
             send(answer)
         except (EOFError, OSError):
             return
@@ -172,7 +197,11 @@ def _loaded(import_path: str) -> tuple[Callable[[StepContext], Any] | None, Outc
 
 
 def _run(
-    call: Callable[[StepContext], Any], context: StepContext, result_bytes_max: int, beat: Callable[[], None]
+    call: Callable[[StepContext], Any],
+    context: StepContext,
+    result_bytes_max: int,
+    beat: Callable[[], None],
+    save: Callable[[str], None],
 ) -> Outcome:
     timeout_s = context.step.timeout_seconds
 
@@ -181,8 +210,8 @@ def _run(
             ours.deadline = time.monotonic() + timeout_s
         beat()
 
-    arguments: tuple[Any, ...] = context.__reduce__()[1]  # those of the constructor, which takes the beat besides
-    ours = StepContext(*arguments, beat=live)
+    arguments: tuple[Any, ...] = context.__reduce__()[1]  # those of the constructor, which takes these two besides
+    ours = StepContext(*arguments, beat=live, save=save)
     try:
         return outcome_of_result(call(ours), result_bytes_max)
     except (Exception, SystemExit) as error:

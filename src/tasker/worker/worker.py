@@ -20,6 +20,7 @@ from tasker.store.connection import Connection, connect, connect_with_patience
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.verbs import Reply, Serving, Verbs
 from tasker.worker.admission import Admission
+from tasker.worker.checkpoints import Checkpoints
 from tasker.worker.executor import Executor
 from tasker.worker.heartbeat import Heartbeat, Pulse
 from tasker.worker.held import POOLS, Held
@@ -63,11 +64,15 @@ class Worker:
         self._slots = Slots(sizes)
         admission = Admission(self._verbs, handlers, settings.schema_name)
         self.turns = Turns(self._verbs, self._slots, admission, poll_s=settings.poll_s, ended=ended)
+        self._checkpoints = Checkpoints(
+            dsn, self._verbs, lambda: self.turns.session, bytes_max=settings.checkpoint_bytes_max
+        )
         self._executor = Executor(
             self._slots,
             threads=settings.threads,
             result_bytes_max=settings.result_bytes_max,
             done=self.turns.done,
+            save=self._checkpoints.save,
         )
         self.turns.executor = self._executor
         self._is_open = False
@@ -153,6 +158,7 @@ class Worker:
             timer.cancel()
             heartbeat.stop()
             await self._executor.close()
+            await self._checkpoints.close()
             await self._say_goodbye(connection)
             await asyncio.to_thread(heartbeat.join)
 
