@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 
 import pytest
 from testing_shop import Ship, charge, price
 
 from tasker import PermanentError, RateLimitError, StepHandler, depends_on, inputs, step_handler
+from tasker.handlers import Decision
 from tasker.model.errors import InvalidHandler, InvalidInput, TaskerError
 from tasker.templates import load_text
 from tasker.testing import run_handler, run_handler_async
@@ -142,6 +144,24 @@ def test_a_timeout_is_the_workers() -> None:
             assert (ran.kind, ran.error_type) == ("retryable", "timeout")
     finally:
         returns.set()
+
+
+def test_a_decision_is_one_where_the_step_is() -> None:
+    """A handler that decides succeeds in a step of that type, and is refused in another, as in a worker."""
+
+    def route():
+        return Decision.route(["by_hand"])
+
+    result = run_handler(route, type="decision").assert_succeeded()
+    assert result["decision_point_outcome"]["step_names"] == ["by_hand"]
+    run_handler(route).assert_failed("invalid_decision")
+    run_handler(lambda: None, type="decision").assert_failed("invalid_decision")
+
+
+def test_a_handler_for_processes_runs_in_one() -> None:
+    """`runs_in="process"` is what the worker makes of it: another process."""
+    ran = run_handler("testing_shop:which_process")
+    assert ran.assert_succeeded()["pid"] != os.getpid()
 
 
 async def test_in_a_loop_it_is_awaited() -> None:

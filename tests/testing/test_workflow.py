@@ -14,6 +14,7 @@ from support.checker import check
 from testing_shop import DIAMOND, HANDLERS
 
 from tasker import PermanentError, RetryableError, StepContext, Tasker
+from tasker.handlers import Decision
 from tasker.model.errors import (
     ActionForbidden,
     HandlerNotFound,
@@ -25,6 +26,16 @@ from tasker.model.errors import (
 from tasker.testing import Workflow, fail, lose_worker
 
 Make = Callable[..., Workflow]
+APPROVAL = """
+tasker: 1
+namespace_name: shop
+name: approval
+version: 1.0.0
+steps:
+  - {name: route, type: decision, handler: route}
+  - {name: at_once, handler: go, dependencies: [route]}
+  - {name: by_hand, handler: go, dependencies: [route]}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -173,6 +184,27 @@ async def test_an_attempt_that_was_cancelled_is_stale(workflow: Make) -> None:
     ran.assert_status("cancelled")
     assert [attempt.kind for attempt in ran.attempts] == ["stale"]
     assert ran.results == {}
+
+
+def test_a_repeated_key_is_the_same_task(shop: Workflow) -> None:
+    """The second run with an idempotency key answers the task of the first, and no step runs again."""
+    first, again = (shop.run({"amount": 1}, idempotency_key="order 7") for _ in range(2))
+    assert first.task_uuid == again.task_uuid
+    assert first.attempts == again.attempts
+    assert testing_shop.done.count("price") == 1
+
+
+def test_decisions_are_the_engines(workflow: Make) -> None:
+    """A branch that a decision did not choose does not run; the attempt of the decision says what it chose."""
+    route = workflow(
+        APPROVAL, handlers={"route": lambda context: Decision.route([context.get_input("to")]), "go": lambda: None}
+    )
+    ran = route.run({"to": "by_hand"})
+    ran.assert_complete()
+    ran.assert_order("route", "by_hand")
+    assert ran.states == {"route": "complete", "at_once": "not_taken", "by_hand": "complete"}
+    assert ran.attempts_of("route")[0].kind == "decided"
+    route.run({"to": "nowhere"}).assert_failed("route", "invalid_decision")
 
 
 def test_a_handler_may_take_long(workflow: Make) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tasker import StepContext, StepHandler, depends_on, inputs, step_handler
 
 done: list[str] = []
@@ -41,6 +43,11 @@ async def charge(priced, context):
 @step_handler("reserve")
 def reserve():
     done.append("reserve")
+
+
+@step_handler("which_process", runs_in="process")
+def which_process():
+    return {"pid": os.getpid()}
 
 
 class Ship(StepHandler):

@@ -12,7 +12,7 @@ import orjson
 from tasker.handlers import Handler, as_handler, encode_result, load_handler
 from tasker.model.ids import uuid7
 from tasker.model.outcome import Outcome
-from tasker.model.template import HandlerRef, RetryPolicy, Step, Template
+from tasker.model.template import HandlerRef, RetryPolicy, Step, StepType, Template
 from tasker.settings import Settings
 from tasker.submission import encode_context
 from tasker.testing.stage import Stage, run_here
@@ -20,14 +20,15 @@ from tasker.worker.held import POOLS, Held
 from tasker.worker.plans import make_plan
 
 _NAME = "handler_under_test"
-HandledKind = Literal["succeeded", "failed", "retryable"]
+HandledKind = Literal["succeeded", "failed", "retryable", "released"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
     """How one execution of a handler ended: what the worker would have reported.
 
-    `kind` is `succeeded`, `failed` (the step ends in error at once) or `retryable` (it is tried again in its limit).
+    `kind` is `succeeded`, `failed` (the step ends in error at once), `retryable` (it is tried again in its limit) or
+    `released` (it was interrupted).
     `result` is what would have been kept, as it comes back from JSON; `error` the error record.
     """
 
@@ -64,16 +65,19 @@ class Handled:
 
     def assert_succeeded(self) -> Any:
         """The result; AssertionError with the error and its traceback where there is none."""
+        __tracebackhide__ = True
         if not self.succeeded:
             raise AssertionError(f"the handler did not succeed: {self}")
         return self.result
 
     def assert_failed(self, error_code: str | None = None) -> None:
         """It failed for good, with this error code if one is given."""
+        __tracebackhide__ = True
         self._assert_kind("failed", error_code)
 
     def assert_retryable(self, error_code: str | None = None) -> None:
         """It failed for a passing reason, with this error code if one is given."""
+        __tracebackhide__ = True
         self._assert_kind("retryable", error_code)
 
     def __str__(self) -> str:
@@ -87,6 +91,7 @@ class Handled:
         return None if self.error is None else self.error.get(key)
 
     def _assert_kind(self, kind: HandledKind, error_code: str | None) -> None:
+        __tracebackhide__ = True
         wanted = f"{kind} [{error_code}]" if error_code else kind
         if self.kind != kind or error_code not in (None, self.error_code):
             raise AssertionError(f"expected {wanted}, the handler's outcome is {self}")
@@ -103,20 +108,21 @@ def run_handler(
     timeout_s: float | None = None,
     step: Step | None = None,
     method: str | None = None,
+    type: StepType = "standard",
     task_uuid: UUID | None = None,
 ) -> Handled:
     """Runs one handler once, as a worker would, without a database.
 
     `handler` is a decorated function, a StepHandler class, `"module:name"`, or a plain function. `inputs` is the task's
     input, `results` what the steps before it returned, by name, `config` its `handler.initialization`. `attempt` counts
-    from 1; `method` is one of a class, to be called in place of `call`. `step` is the step of a template, where the
-    handler's type or limits matter: it takes the place of `config`, `max_attempts`, `timeout_s` and `method`. The
-    timeout is real time.
+    from 1; `method` is one of a class, to be called in place of `call`; `type` is that of the step ("decision", say).
+    `step` is the step of a template: it takes the place of `config`, `max_attempts`, `timeout_s`, `method` and `type`,
+    and brings its result schema. The timeout is real time.
 
     Raises InvalidHandler, and InvalidInput for inputs that JSON does not have. In a running loop, use
     `run_handler_async`.
     """
-    step = step or _step(config, max_attempts, timeout_s, method)
+    step = step or _step(config, max_attempts, timeout_s, method, type)
     made = _held(handler, inputs or {}, results or {}, attempt, step, task_uuid)
     return run_here(_run(made), "run_handler_async(…)")
 
@@ -132,10 +138,11 @@ async def run_handler_async(
     timeout_s: float | None = None,
     step: Step | None = None,
     method: str | None = None,
+    type: StepType = "standard",
     task_uuid: UUID | None = None,
 ) -> Handled:
     """See run_handler."""
-    step = step or _step(config, max_attempts, timeout_s, method)
+    step = step or _step(config, max_attempts, timeout_s, method, type)
     made = _held(handler, inputs or {}, results or {}, attempt, step, task_uuid)
     return await _run(made)
 
@@ -143,9 +150,9 @@ async def run_handler_async(
 def handled(outcome: Outcome) -> Handled:
     """An outcome as its reader wants it."""
     payload = None if outcome.payload is None else orjson.loads(outcome.payload)
-    if outcome.kind in ("failed", "retryable"):
-        return Handled(kind=outcome.kind, error=payload, retry_after=outcome.retry_after_s)
-    return Handled(kind="succeeded", result=payload)
+    if outcome.kind in ("succeeded", "decided"):
+        return Handled(kind="succeeded", result=payload)
+    return Handled(kind=outcome.kind, error=payload, retry_after=outcome.retry_after_s)
 
 
 async def _run(held: Held) -> Handled:
@@ -159,10 +166,12 @@ def _settings() -> Settings:
     return Settings()  # pyright: ignore[reportCallIssue] - every field has a default
 
 
-def _step(config: Mapping[str, Any] | None, max_attempts: int, timeout_s: float | None, method: str | None) -> Step:
+def _step(
+    config: Mapping[str, Any] | None, max_attempts: int, timeout_s: float | None, method: str | None, kind: StepType
+) -> Step:
     reference = HandlerRef(callable=_NAME, method=method, initialization=dict(config or {}))
     policy = RetryPolicy(max_attempts=max_attempts)
-    return Step(name="step_under_test", handler=reference, retry=policy, timeout_seconds=timeout_s)
+    return Step(name="step_under_test", handler=reference, type=kind, retry=policy, timeout_seconds=timeout_s)
 
 
 def _held(

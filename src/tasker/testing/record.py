@@ -9,10 +9,11 @@ from itertools import pairwise
 from typing import Any, Literal
 from uuid import UUID
 
+from tasker.model.outcome import OutcomeKind
 from tasker.model.states import TaskState
 from tasker.model.task import StepView, TaskView, Transition
 
-AttemptKind = Literal["succeeded", "decided", "failed", "retryable", "released", "lost", "stale"]
+AttemptKind = OutcomeKind | Literal["lost", "stale"]
 _NEAR_S = 0.001
 
 
@@ -112,14 +113,17 @@ class TaskRecord:
 
     def assert_complete(self) -> None:
         """Every step that was to run has succeeded."""
+        __tracebackhide__ = True
         self.assert_status(TaskState.COMPLETE)
 
     def assert_status(self, status: TaskState | str) -> None:
         """The task stands there."""
+        __tracebackhide__ = True
         self._expect(self.status == status, f"the task is {self.status}, not {status}")
 
     def assert_failed(self, step: str, error_code: str | None = None) -> None:
         """The step ended in error, with this error code if one is given."""
+        __tracebackhide__ = True
         state, error = _status(self.view.step(step)), self.errors.get(step)
         self._expect(state == "error", f'step "{step}" is {state}, not error')
         found = (error or {}).get("error_code")
@@ -127,16 +131,19 @@ class TaskRecord:
 
     def assert_order(self, *steps: str) -> None:
         """These steps began, in this order; others may have begun between them."""
+        __tracebackhide__ = True
         began = [name for name in self.order if name in {self.view.step(step).name for step in steps}]
         self._expect(began == list(steps), f"the order is {' -> '.join(began)}, not {' -> '.join(steps)}")
 
     def assert_attempts(self, **counts: int) -> None:
         """So many attempts were made of these steps; 0 for one that never began."""
+        __tracebackhide__ = True
         found = {step: len(self.attempts_of(step)) for step in counts}
         self._expect(found == counts, f"the attempts are {found}, not {counts}")
 
     def assert_waits(self, step: str, *seconds: float) -> None:
         """So long it took from each attempt of the step to the next, to the millisecond."""
+        __tracebackhide__ = True
         found = self.waits(step)
         is_so = len(found) == len(seconds) and all(
             abs(one - other) <= _NEAR_S for one, other in zip(found, seconds, strict=True)
@@ -145,6 +152,7 @@ class TaskRecord:
 
     def assert_not_run(self, *steps: str) -> None:
         """None of these steps began."""
+        __tracebackhide__ = True
         ran = [step for step in steps if self.attempts_of(step)]
         self._expect(not ran, f"these steps ran: {', '.join(ran)}")
 
@@ -152,6 +160,7 @@ class TaskRecord:
         return (moment - self.view.created_at).total_seconds()
 
     def _expect(self, is_so: bool, problem: str) -> None:
+        __tracebackhide__ = True
         if not is_so:
             raise AssertionError(f"{problem}\n{self}")
 
