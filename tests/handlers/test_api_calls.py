@@ -14,7 +14,7 @@ from api_server import Answer, Asked, Server, serving
 from conftest import build_context
 
 from tasker import ApiHandler, ApiResponse, StepContext
-from tasker.model.errors import PermanentError, RetryableError, StepError, StepTimeoutError
+from tasker.model.errors import PermanentError, RetryableError, StepTimeoutError
 
 Call = Callable[..., Awaitable[ApiResponse]]
 CONTEXT = build_context({"cart": 7})
@@ -89,7 +89,7 @@ async def test_a_part_and_an_own_key_are_sent(server: Server, call: Call) -> Non
     await call("POST", "/refunds", part="refund")
     await call("POST", "/refunds", headers={"idempotency-key": "mine"})
     keys = [asked.headers.get_all("Idempotency-Key") for asked in server.asked]
-    assert keys == [[CONTEXT.idempotency_key + ":refund"], ["mine"]]
+    assert keys == [[CONTEXT.idempotency_key + "/refund"], ["mine"]]
 
 
 async def test_a_second_other_write_needs_a_key_of_its_own(server: Server) -> None:
@@ -241,9 +241,18 @@ async def test_a_path_needs_a_base_url(call: Call) -> None:
         await call("GET", "/x", base_url="")
 
 
-async def test_a_header_that_cannot_be_sent_fails_for_good(server: Server, call: Call) -> None:
-    """A line break from data in a header is refused, not sent, and not tried again."""
-    with pytest.raises(StepError) as caught:
-        await call("GET", "/x", headers={"X-Name": "a\r\nX-Admin: 1"})
-    assert not caught.value.retryable
+@pytest.mark.parametrize("value", ["a\r\nX-Admin: 1", "a\0b", "Zoë", 5])
+async def test_a_header_that_cannot_be_sent_fails_for_good(server: Server, call: Call, value: Any) -> None:
+    """A line break, or what is no ASCII text, from data in a header is refused, not sent, and not tried again."""
+    with pytest.raises(PermanentError) as caught:
+        await call("GET", "/x", headers={"X-Name": value})
+    assert caught.value.error_code == "INVALID_REQUEST"
     assert server.asked == []
+
+
+async def test_a_step_named_in_another_script_has_a_key_that_can_be_sent(server: Server, call: Call) -> None:
+    """A header is ASCII, so a key with other letters is sent percent-encoded, and is another for another name."""
+    await call("POST", "/x", build_context(step="räumen"))
+    await call("POST", "/x", part="größe")
+    keys = [asked.headers["Idempotency-Key"].partition(":")[2] for asked in server.asked]
+    assert keys == ["r%C3%A4umen", "charge/gr%C3%B6%C3%9Fe"]

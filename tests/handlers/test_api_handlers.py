@@ -138,6 +138,8 @@ def report(api): ...
         ({"base_url": "ftp://api.example"}, "base_url"),
         ({"base_url": "https://api.example/?key=1"}, "base_url"),
         ({"timeout_s": 0}, "more than 0"),
+        ({"headers": {"X-Name": "Zoë"}}, "headers are text in ASCII"),
+        ({"headers": {"X-Number": 1}}, "headers are text in ASCII"),
         ({"response_bytes_max": 0}, "more than 0"),
         ({"accepted_statuses": [409], "retried_statuses": [409]}, r"\[409\] cannot be both"),
     ],

@@ -189,6 +189,10 @@ def _rules(
     """Checked once, when the handler is defined. InvalidHandler says what is wrong."""
     if not timeout_s > 0 or not response_bytes_max > 0:
         raise InvalidHandler(f"{place}: timeout_s and response_bytes_max must be more than 0")
+    try:
+        httpx2.Headers(headers)
+    except (TypeError, UnicodeError) as error:
+        raise InvalidHandler(f"{place}: headers are text in ASCII, and one is not: {error}") from None
     if both := accepted_statuses & retried_statuses:
         raise InvalidHandler(f"{place}: {sorted(both)} cannot be both accepted and retried")
     return ApiRules(

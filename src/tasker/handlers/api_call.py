@@ -47,7 +47,7 @@ class CallOptions(TypedDict, total=False):
     """What one call may say.
 
     `json` (anything that JSON has), `data` (a form), `content` (bytes or text) or `files` is the body; `timeout_s`
-    replaces the handler's. `part` names one of several writes of a step: it is appended to the idempotency key.
+    replaces the handler's. `part` names one of several writes of a step: it follows the idempotency key after a slash.
     `check=False` returns the response whatever its status. A header given here replaces the one Tasker would send.
     """
 
@@ -86,9 +86,16 @@ class Call:
         is_own = base is None or self._url.origin == base.origin
         headers = httpx2.Headers(self._rules.headers if is_own else ())
         headers.update(trace_headers(context))
-        if key is not None:
-            headers["Idempotency-Key"] = key
-        headers.update(self._options.get("headers", {}))
+        try:
+            if key is not None:
+                headers["Idempotency-Key"] = key
+            headers.update(self._options.get("headers", {}))
+        except (TypeError, UnicodeError) as error:
+            raise PermanentError(
+                f"{self._method} {shown_url(self._url)} cannot be sent: "
+                f"headers are text in ASCII, and one is not: {error}",
+                error_code="INVALID_REQUEST",
+            ) from None
         return headers
 
     def first_request(self, client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:

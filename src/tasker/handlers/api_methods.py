@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Any, Unpack
+from urllib.parse import quote
 
 import httpx2
 
@@ -30,7 +31,7 @@ class _Caller:
 
     def _key(self, method: str, url: str, options: CallOptions) -> str:
         part = options.get("part")
-        key = self._context.idempotency_key + (f":{part}" if part else "")
+        key = _sendable(self._context.idempotency_key) + (f"/{_sendable(part)}" if part else "")
         write = (method, url, repr([options.get(name) for name in ("params", "json", "data", "content")]))
         names = {name.lower() for name in options.get("headers", ())}
         if "idempotency-key" not in names and self._writes.setdefault(key, write) != write:
@@ -127,6 +128,11 @@ class AsyncApi(_Caller):
                             return call.finish(response)
                     finally:
                         await response.aclose()
+
+
+def _sendable(key: str) -> str:
+    """The key in printable ASCII without a slash, which parts the step from its part. Different keys stay different."""
+    return quote(key, safe="!#$&'()*+,:;<=>?@[]^`{|}")
 
 
 def _refuse_on_a_loop() -> None:
