@@ -112,6 +112,23 @@ class Gated(StepHandler):
         return {"total": total(context)}
 
 
+class Rows(StepHandler):
+    """Works through rows, and saves how far it has come after every third; in a thread."""
+
+    handler_name = "rows"
+
+    def call(self, context: StepContext) -> dict[str, int]:
+        note("start", context)
+        for row in range(context.checkpoint_cursor or 0, context.get_input("rows")):
+            time.sleep(0.003)
+            note(f"row={row}", context)
+            if row % 3 == 2:
+                context.save_checkpoint(row + 1, items_processed=row + 1)
+                note(f"saved={row + 1}", context)
+        note("end", context)
+        return {"total": total(context)}
+
+
 class Stuck(StepHandler):
     """Blocks a thread until its process ends."""
 

@@ -135,3 +135,31 @@ async def test_a_worker_stopped_while_a_megabyte_is_on_its_way(fleet: Fleet, cli
     assert violations(fleet.dsn, fleet.ledger, [first, stuck, *small]) == []
     sleeper.signal(signal.SIGCONT)
     await until(lambda: len(fleet.living()) == 2, "it has a new session")
+
+
+async def test_a_killed_worker_goes_on_at_the_last_checkpoint(fleet: Fleet, client: Callable[..., Any]) -> None:
+    """Workers die in the middle of long steps: each goes on elsewhere where it had come to, and no row is worked on
+    again once it was saved."""
+    chance = random.Random(seed_of("checkpoints"))
+    tasker = await client(fleet.dsn, [flow("long", "rows")])
+    contexts = [{"n": n, "rows": 150} for n in range(12)]
+    tasks = [task.task_uuid for task in await tasker.submit_many("long", contexts, namespace="tests")]
+    fleet.start(2)
+    revival = asyncio.create_task(_replace_the_dead(fleet))
+    for _ in range(6):
+        seen = fleet.ledger.count()
+        await until(lambda seen=seen: fleet.ledger.count() > seen + chance.randint(50, 150), "rows are worked on")
+        chance.choice([worker for worker in fleet.workers if worker.is_alive]).signal(signal.SIGKILL)
+    await all_ended(fleet.dsn, tasks, within_s=90)
+    revival.cancel()
+    assert violations(fleet.dsn, fleet.ledger, tasks) == []
+    saved, again = dict.fromkeys(map(str, tasks), 0), 0
+    for entry in fleet.ledger.entries():
+        moment, _, number = entry.moment.partition("=")
+        if moment == "row":
+            assert int(number) >= saved[entry.task], f"row {number} of {entry.task} was saved, and worked on again"
+        elif moment == "saved":
+            saved[entry.task] = int(number)
+        again += moment == "start" and entry.attempt > 1
+    assert set(saved.values()) == {150}
+    assert again >= 6
