@@ -17,7 +17,7 @@ BLOCKS: list[str] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTA
 
 
 def python(*arguments: str, cwd: Path, path: list[Path]) -> subprocess.CompletedProcess[str]:
-    """Runs Python with this source and these folders on its path, in an environment that nothing of this run has touched."""
+    """Runs Python with this source and these folders on its path, in an environment that this run has not touched."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TASKER", "COV"))
     }

@@ -7,7 +7,8 @@ import os
 import threading
 
 import pytest
-from testing_shop import Ship, charge, price
+import testing_shop
+from testing_shop import Ship, charge, price, rows, rows_in_thread
 
 from tasker import PermanentError, RateLimitError, StepHandler, depends_on, inputs, step_handler
 from tasker.handlers import Decision
@@ -156,6 +157,16 @@ def test_a_decision_is_one_where_the_step_is() -> None:
     assert result["decision_point_outcome"]["step_names"] == ["by_hand"]
     run_handler(route).assert_failed("invalid_decision")
     run_handler(lambda: None, type="decision").assert_failed("invalid_decision")
+
+
+def test_checkpoints_come_and_go() -> None:
+    """A handler finds the checkpoint that the test gives it, and what it saves is told, in every pool."""
+    testing_shop.done.clear()
+    ran = run_handler(rows, checkpoint={"cursor": 3}, attempt=2)
+    assert ran.assert_succeeded() == {"rows": 5, "resumed": True}
+    assert [saved["cursor"] for saved in ran.checkpoints] == [4, 5]
+    assert testing_shop.done == ["row 3", "row 4"]
+    assert len(run_handler(rows_in_thread).checkpoints) == 5
 
 
 def test_a_handler_for_processes_runs_in_one() -> None:

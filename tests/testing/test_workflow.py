@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import testing_shop
 from support.checker import check
-from testing_shop import DIAMOND, HANDLERS
+from testing_shop import DIAMOND, HANDLERS, IMPORT, rows, rows_in_thread
 
 from tasker import PermanentError, RetryableError, StepContext, Tasker
 from tasker.handlers import Decision
@@ -205,6 +205,25 @@ def test_decisions_are_the_engines(workflow: Make) -> None:
     assert ran.states == {"route": "complete", "at_once": "not_taken", "by_hand": "complete"}
     assert ran.attempts_of("route")[0].kind == "decided"
     route.run({"to": "nowhere"}).assert_failed("route", "invalid_decision")
+
+
+@pytest.mark.parametrize("handler", [rows, rows_in_thread])
+def test_a_step_goes_on_at_its_last_checkpoint(workflow: Make, handler: Any) -> None:
+    """A worker that dies, and a failure, after so many checkpoints: the next attempt begins where the last one was."""
+    faults = [lose_worker("rows", after_checkpoint=2), fail("rows", attempts=2, after_checkpoint=1)]
+    ran = workflow(IMPORT, handlers={"rows": handler}).run(faults=faults)
+    ran.assert_complete()
+    assert testing_shop.done == [f"row {row}" for row in range(5)]
+    assert [attempt.kind for attempt in ran.attempts] == ["lost", "retryable", "succeeded"]
+    cursors = [[saved["cursor"] for saved in attempt.checkpoints] for attempt in ran.attempts]
+    assert cursors == [[1, 2], [3], [4, 5]]
+
+
+def test_a_fault_after_a_checkpoint_that_never_comes_does_not_happen(workflow: Make) -> None:
+    """The step ends as if there were no fault, and its attempt says so."""
+    ran = workflow(IMPORT, handlers=[rows]).run(faults=[fail("rows", after_checkpoint=6)])
+    ran.assert_complete()
+    assert [attempt.is_injected for attempt in ran.attempts] == [False]
 
 
 def test_a_handler_may_take_long(workflow: Make) -> None:

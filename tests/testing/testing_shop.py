@@ -61,4 +61,30 @@ class Ship(StepHandler):
         return {"by": "train"}
 
 
+IMPORT = """
+tasker: 1
+namespace_name: shop
+name: import
+version: 1.0.0
+steps:
+  - {name: rows, handler: rows}
+"""
+
+
+@step_handler("rows")
+async def rows(context: StepContext):
+    """Five rows; each is written down, and then a checkpoint says so."""
+    for row in range(context.checkpoint_cursor or 0, 5):
+        done.append(f"row {row}")
+        await context.save_checkpoint(row + 1, items_processed=row + 1)
+    return {"rows": 5, "resumed": context.attempt > 1}
+
+
+def rows_in_thread(context: StepContext):
+    """The same, as a plain function."""
+    for row in range(context.checkpoint_cursor or 0, 5):
+        done.append(f"row {row}")
+        context.save_checkpoint(row + 1)
+
+
 HANDLERS = [price, charge, reserve, Ship]

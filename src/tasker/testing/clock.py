@@ -19,7 +19,8 @@ from uuid import UUID
 from tasker.store.connection import Connection
 
 _TIMED = re.compile(
-    r"select \* from \w+\.(submit|submit_here|report|claim|beat|open_session|end_session|sweep|act)\((.*)\)", re.DOTALL
+    r"select \* from \w+\.(submit|submit_here|report|claim|beat|checkpoint|open_session|end_session|sweep|act)\((.*)\)",
+    re.DOTALL,
 )
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 
 from tasker.handlers import Handler, outcome_of_error
 from tasker.handlers.resolution import offers
-from tasker.model.errors import TaskerError
+from tasker.model.errors import RetryableError, TaskerError
 from tasker.settings import Settings
 from tasker.store.verbs import Reply, Report, Serving, Verbs
 from tasker.store.waits import ended_tasks
@@ -25,6 +26,7 @@ from tasker.testing.faults import Fault
 from tasker.testing.record import Attempt, AttemptKind
 from tasker.testing.stage import Stage
 from tasker.worker.admission import Admission
+from tasker.worker.checkpoints import Checkpoints
 from tasker.worker.held import Held
 from tasker.worker.host import host_name
 from tasker.worker.outbox import Grants
@@ -40,12 +42,12 @@ class Driver:
 
     def __init__(
         self,
+        dsn: str,
         connection: TimedConnection,
         clock: Clock,
         settings: Settings,
         handlers: Mapping[str, Handler],
         faults: Sequence[Fault],
-        stage: Stage,
     ) -> None:
         self._connection = connection
         self._clock = clock
@@ -53,7 +55,12 @@ class Driver:
         self._verbs = Verbs(self._schema)
         self._handlers = handlers
         self._faults = faults
-        self._stage = stage
+        self._stage = Stage(settings.result_bytes_max, self._save)
+        self._checkpoints = Checkpoints(
+            dsn, self._verbs, lambda: self._session, bytes_max=settings.checkpoint_bytes_max
+        )
+        self._saved: list[Mapping[str, Any]] = []
+        self._fault: Fault | None = None
         self._admission = Admission(self._verbs, handlers, self._schema)
         self._grants = Grants()
         self._session = 0
@@ -65,6 +72,13 @@ class Driver:
 
         Raises TaskerError after ATTEMPTS_MAX attempts: a task that never ends would else never end here.
         """
+        try:
+            async with self._stage:
+                await self._work_off(awaited)
+        finally:
+            await self._checkpoints.close()
+
+    async def _work_off(self, awaited: Sequence[UUID]) -> None:
         await self._open_session()
         held: Held | None = None
         for _ in range(ATTEMPTS_MAX):
@@ -129,12 +143,10 @@ class Driver:
 
     async def _run(self, held: Held) -> Held | None:
         """One attempt; the step that its report hands over."""
-        began_at, name = self._clock.now, held.plan.step.name
-        fault = next((fault for fault in self._faults if fault.meets(name, held.attempt)), None)
+        began_at = self._clock.now
         if held.is_alone:
             await self._announce(held)
-        if held.outcome is None and (fault is None or fault.after_handler):
-            await self._stage.run(held)
+        fault = await self._run_with_fault(held)
         if fault is not None and fault.error is None:
             await self._lose_worker()
             self._note(held, began_at, "lost", fault)
@@ -148,6 +160,24 @@ class Driver:
             await self._open_session()
             return None
         return await self._admit(reply, [held])
+
+    async def _run_with_fault(self, held: Held) -> Fault | None:
+        """Runs the handler, as far as the attempt's fault lets it; the fault, if it happened."""
+        name = held.plan.step.name
+        fault = next((fault for fault in self._faults if fault.meets(name, held.attempt)), None)
+        self._fault, self._saved = fault, []
+        waits = fault is not None and fault.after_checkpoint is not None
+        if held.outcome is None and (fault is None or fault.after_handler or waits):
+            await self._stage.run(held)
+        is_missed = fault is not None and waits and len(self._saved) < (fault.after_checkpoint or 0)
+        return None if is_missed else fault
+
+    async def _save(self, held: Held, state: str) -> None:
+        """A checkpoint, as the worker saves it. Where a fault comes after it, the handler ends here."""
+        await self._checkpoints.save(held, state)
+        self._saved.append(orjson.loads(state))
+        if self._fault is not None and self._fault.after_checkpoint == len(self._saved):
+            raise RetryableError("a fault of the test ends the step after this checkpoint")
 
     async def _announce(self, held: Held) -> None:
         """A step that lost its worker runs alone, and says so first: if the worker is lost again, it was this step."""
@@ -185,6 +215,7 @@ class Driver:
             result=None if is_failure else payload,
             error=payload if is_failure else None,
             retry_after=None if outcome is None else outcome.retry_after_s,
+            checkpoints=tuple(self._saved),
             is_injected=fault is not None,
         )
         self.attempts.append((held.task_id, attempt))

@@ -15,13 +15,14 @@ class Fault:
     """What happens to a step in these attempts (None: in each). Made by `fail` and `lose_worker`.
 
     `error` is raised in the place of the handler; None: the worker dies. With `after_handler` the handler runs first,
-    and what it did is done, but nobody learns of it.
+    and what it did is done, but nobody learns of it. With `after_checkpoint` it runs until it has saved so many.
     """
 
     step: str
     attempts: frozenset[int] | None
     error: BaseException | None
     after_handler: bool = False
+    after_checkpoint: int | None = None
 
     def meets(self, step: str, attempt: int) -> bool:
         """True when this attempt of this step is to go wrong."""
@@ -34,25 +35,46 @@ def fail(
     attempts: int | Iterable[int] | None = None,
     error: BaseException | type[BaseException] | str = "injected",
     after_handler: bool = False,
+    after_checkpoint: int | None = None,
 ) -> Fault:
     """The step fails in these attempts, counted from 1 (default: in each), as if its handler had raised `error`.
 
     That is an exception or its class; a text is the message of a RetryableError. With `after_handler` the handler runs
-    first: as when the card was charged and the answer was lost.
+    first: as when the card was charged and the answer was lost. With `after_checkpoint` it runs until it has saved so
+    many checkpoints in this attempt; if it ends before, nothing goes wrong.
     """
     if isinstance(error, str):
         error = RetryableError(error)
     elif isinstance(error, type):
         error = error("injected")
-    return Fault(step=step, attempts=_attempts(attempts), error=error, after_handler=after_handler)
+    return Fault(
+        step=step,
+        attempts=_attempts(attempts),
+        error=error,
+        after_handler=after_handler,
+        after_checkpoint=after_checkpoint,
+    )
 
 
-def lose_worker(step: str, *, attempts: int | Iterable[int] | None = 1, after_handler: bool = False) -> Fault:
+def lose_worker(
+    step: str,
+    *,
+    attempts: int | Iterable[int] | None = 1,
+    after_handler: bool = False,
+    after_checkpoint: int | None = None,
+) -> Fault:
     """The worker dies with the step in these attempts (None: in each), before its handler runs or after it.
 
-    After it means: what the handler did is done, its result is lost, and the step runs again.
+    After it means: what the handler did is done, its result is lost, and the step runs again. `after_checkpoint` is as
+    for `fail`.
     """
-    return Fault(step=step, attempts=_attempts(attempts), error=None, after_handler=after_handler)
+    return Fault(
+        step=step,
+        attempts=_attempts(attempts),
+        error=None,
+        after_handler=after_handler,
+        after_checkpoint=after_checkpoint,
+    )
 
 
 def check_faults(faults: Sequence[Fault], templates: Iterable[Template]) -> None:

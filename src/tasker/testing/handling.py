@@ -37,6 +37,8 @@ class Handled:
     error: Mapping[str, Any] | None = None
     retry_after: float | None = None
     """Seconds that the error asks to wait."""
+    checkpoints: tuple[Mapping[str, Any], ...] = ()
+    """What the handler saved: cursor, items_processed and accumulated of each."""
 
     @property
     def succeeded(self) -> bool:
@@ -103,6 +105,7 @@ def run_handler(
     *,
     results: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
+    checkpoint: Mapping[str, Any] | None = None,
     attempt: int = 1,
     max_attempts: int = 3,
     timeout_s: float | None = None,
@@ -114,16 +117,18 @@ def run_handler(
     """Runs one handler once, as a worker would, without a database.
 
     `handler` is a decorated function, a StepHandler class, `"module:name"`, or a plain function. `inputs` is the task's
-    input, `results` what the steps before it returned, by name, `config` its `handler.initialization`. `attempt` counts
-    from 1; `method` is one of a class, to be called in place of `call`; `type` is that of the step ("decision", say).
-    `step` is the step of a template: it takes the place of `config`, `max_attempts`, `timeout_s`, `method` and `type`,
-    and brings its result schema. The timeout is real time.
+    input, `results` what the steps before it returned, by name, `config` its `handler.initialization`, `checkpoint` what
+    an earlier attempt saved (cursor, items_processed, accumulated). `attempt` counts from 1; `method` is one of a class,
+    to be called in place of `call`; `type` is that of the step ("decision", say). `step` is the step of a template: it
+    takes the place of `config`, `max_attempts`, `timeout_s`, `method` and `type`, and brings its result schema. The
+    timeout is real time.
 
     Raises InvalidHandler, and InvalidInput for inputs that JSON does not have. In a running loop, use
     `run_handler_async`.
     """
     step = step or _step(config, max_attempts, timeout_s, method, type)
     made = _held(handler, inputs or {}, results or {}, attempt, step, task_uuid)
+    made.checkpoint = None if checkpoint is None else encode_result(checkpoint)
     return run_here(_run(made), "run_handler_async(…)")
 
 
@@ -133,6 +138,7 @@ async def run_handler_async(
     *,
     results: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
+    checkpoint: Mapping[str, Any] | None = None,
     attempt: int = 1,
     max_attempts: int = 3,
     timeout_s: float | None = None,
@@ -144,22 +150,27 @@ async def run_handler_async(
     """See run_handler."""
     step = step or _step(config, max_attempts, timeout_s, method, type)
     made = _held(handler, inputs or {}, results or {}, attempt, step, task_uuid)
+    made.checkpoint = None if checkpoint is None else encode_result(checkpoint)
     return await _run(made)
 
 
-def handled(outcome: Outcome) -> Handled:
-    """An outcome as its reader wants it."""
+def _handled(outcome: Outcome, saved: tuple[Mapping[str, Any], ...]) -> Handled:
     payload = None if outcome.payload is None else orjson.loads(outcome.payload)
     if outcome.kind in ("succeeded", "decided"):
-        return Handled(kind="succeeded", result=payload)
-    return Handled(kind=outcome.kind, error=payload, retry_after=outcome.retry_after_s)
+        return Handled(kind="succeeded", result=payload, checkpoints=saved)
+    return Handled(kind=outcome.kind, error=payload, retry_after=outcome.retry_after_s, checkpoints=saved)
 
 
 async def _run(held: Held) -> Handled:
-    async with Stage(_settings().result_bytes_max) as stage:
+    saved: list[Mapping[str, Any]] = []
+
+    async def save(_: Held, state: str) -> None:
+        saved.append(orjson.loads(state))
+
+    async with Stage(_settings().result_bytes_max, save) as stage:
         await stage.run(held)
     assert held.outcome is not None  # noqa: S101 - only what was taken away has none
-    return handled(held.outcome)
+    return _handled(held.outcome, tuple(saved))
 
 
 def _settings() -> Settings:

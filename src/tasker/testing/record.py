@@ -35,6 +35,8 @@ class Attempt:
     result: Any = None
     error: Mapping[str, Any] | None = None
     retry_after: float | None = None
+    checkpoints: tuple[Mapping[str, Any], ...] = ()
+    """What it saved: cursor, items_processed and accumulated of each."""
     is_injected: bool = False
     """True when a fault of the test made it end so."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -18,11 +18,16 @@ _THREADS = 32
 
 
 class Stage:
-    """Runs a held step as a worker does, its real timeout included, and waits for its outcome."""
+    """Runs a held step as a worker does, its real timeout included, and waits for its outcome.
 
-    def __init__(self, result_bytes_max: int) -> None:
+    `save` is awaited with each checkpoint (JSON) that the step saves.
+    """
+
+    def __init__(self, result_bytes_max: int, save: Callable[[Held, str], Coroutine[Any, Any, None]]) -> None:
         self._slots = Slots([1] * len(POOLS))
-        self._executor = Executor(self._slots, threads=_THREADS, result_bytes_max=result_bytes_max, done=self._done)
+        self._executor = Executor(
+            self._slots, threads=_THREADS, result_bytes_max=result_bytes_max, done=self._done, save=save
+        )
         self._ended = asyncio.Event()
         self._timer: asyncio.Task[None] | None = None
 

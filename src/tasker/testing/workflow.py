@@ -25,7 +25,7 @@ from tasker.testing.clock import Clock, TimedConnection
 from tasker.testing.driver import Driver
 from tasker.testing.faults import Fault, check_faults
 from tasker.testing.record import Attempt, TaskRecord
-from tasker.testing.stage import Stage, run_here
+from tasker.testing.stage import run_here
 from tasker.worker.plans import check_handlers
 
 TemplateSource = str | Path | Template
@@ -169,10 +169,9 @@ class Workflow:
             connection.terminate()
 
     async def _work_off(self, connection: TimedConnection, task_uuid: UUID, faults: Sequence[Fault]) -> TaskRecord:
-        async with Stage(self._settings.result_bytes_max) as stage:
-            every = (*faults, *self._faults)
-            driver = Driver(connection, self._clock, self._settings, self._handlers, every, stage)
-            await driver.work_off([task_uuid])
+        every = (*faults, *self._faults)
+        driver = Driver(self._dsn, connection, self._clock, self._settings, self._handlers, every)
+        await driver.work_off([task_uuid])
         for of_task, attempt in driver.attempts:
             self._attempts.setdefault(of_task, []).append(attempt)
         view = await self._reads.task_view(connection, task_uuid)
