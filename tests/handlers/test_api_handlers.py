@@ -14,7 +14,8 @@ from conftest import ContextBuilder, build_context
 
 from tasker import ApiHandler, ConfigurationError, PermanentError, api_handler, depends_on, inputs
 from tasker.handlers import as_handler
-from tasker.handlers.api import Api, AsyncApi, close_clients
+from tasker.handlers.api import Api, AsyncApi
+from tasker.handlers.api_closing import close_api_clients
 from tasker.handlers.discover import discover
 from tasker.model.errors import InvalidHandler
 
@@ -207,7 +208,7 @@ async def test_a_call_that_is_cancelled_leaves_no_connection_behind(server: Serv
 
 
 async def test_closing_lets_calls_end_and_later_calls_begin_anew(server: Server) -> None:
-    """close_clients drops idle connections; a call under way ends well, and the next opens a connection."""
+    """Closing drops idle connections; a call under way ends well, and the next opens a connection."""
     arrived, go = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -220,15 +221,15 @@ async def test_closing_lets_calls_end_and_later_calls_begin_anew(server: Server)
     handler = type("Fetch", (ApiHandler,), {"base_url": server.url})()
     going = asyncio.create_task(handler.async_api(CONTEXT).get("/x"))
     await asyncio.wait_for(arrived.wait(), 5)
-    await close_clients()
+    await close_api_clients()
     go.set()
     assert (await going).json() == {"n": 1}
     await handler.async_api(CONTEXT).get("/x")
     await asyncio.to_thread(handler.api(CONTEXT).get, "/x")
-    await close_clients()
+    await close_api_clients()
     await asyncio.to_thread(handler.api(CONTEXT).get, "/x")
     assert server.connections == 4
-    await close_clients()
+    await close_api_clients()
 
 
 def test_a_loop_that_ends_closes_its_client(server: Server) -> None:
@@ -250,7 +251,7 @@ def test_an_import_of_tasker_loads_no_http_client() -> None:
     """`import tasker`, and of its handlers, stays quick: the client is loaded by the first API handler."""
     import subprocess
 
-    code = "import sys, tasker, tasker.handlers, tasker.app; sys.exit('httpx2' in sys.modules)"
+    code = "import sys, tasker.app, tasker.handlers.api_closing; sys.exit('httpx2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

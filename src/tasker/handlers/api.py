@@ -10,7 +10,6 @@ from typing import Any, ClassVar, TypeVar, cast
 import httpx2
 
 from tasker.handlers.api_call import ApiRules
-from tasker.handlers.api_clients import close_clients
 from tasker.handlers.api_methods import Api, AsyncApi
 from tasker.handlers.api_response import ApiResponse
 from tasker.handlers.context import StepContext
@@ -19,7 +18,7 @@ from tasker.handlers.functional import CONTEXT_NAMES, place_of, step_handler
 from tasker.handlers.step import Pool, StepHandler
 from tasker.model.errors import ConfigurationError, InvalidHandler
 
-__all__ = ["Api", "ApiHandler", "ApiResponse", "AsyncApi", "api_handler", "close_clients"]
+__all__ = ["Api", "ApiHandler", "ApiResponse", "AsyncApi", "api_handler"]
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 TIMEOUT_S = 30.0

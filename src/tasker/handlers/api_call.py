@@ -25,6 +25,7 @@ from tasker.model.errors import PermanentError, StepError
 READING = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that change nothing, and therefore carry no idempotency key."""
 REDIRECTS_MAX = 5
+SEE_OTHER = 303
 ERROR_BODY_MAX_BYTES = 65_536
 _FOLLOW_TO_OTHERS = frozenset({"accept", "accept-encoding", "user-agent", "content-type", "content-length", "host"})
 
@@ -125,6 +126,8 @@ class Call:
         following = response.next_request
         if following is None or not self._rules.follows_redirects or self._redirects == REDIRECTS_MAX:
             return None
+        if following.method != response.request.method and response.status_code != SEE_OTHER:
+            return None  # a write that becomes a read would look as if it had been done
         self._redirects += 1
         here, there = response.request.url, following.url
         if here.scheme == "https" and there.scheme != "https":

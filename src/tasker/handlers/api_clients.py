@@ -27,6 +27,8 @@ async def loop_client() -> AsyncGenerator[httpx2.AsyncClient]:
     loop = asyncio.get_running_loop()
     lent = _of_loops.get(loop)
     if lent is None:
+        for ended in [other for other in _of_loops if other.is_closed()]:
+            del _of_loops[ended]  # it ended without closing what was begun in it
         lent = _of_loops[loop] = _AsyncLent(loop)
         await anext(lent.end)
     lent.users += 1

@@ -78,7 +78,7 @@ def status_error(
     advice = ""
     if 300 <= status < 400:
         metadata["location"] = clean_text(headers.get("location", ""), 500)
-        advice = "; redirects are followed only if the handler says follows_redirects, and a few at most"
+        advice = "; redirects are followed if the handler says follows_redirects, a few at most, no write by 301 or 302"
     return kind(
         f"{method} {shown_url(url)} answered {status}{advice}",
         retryable=retries,
