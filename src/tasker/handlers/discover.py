@@ -23,10 +23,12 @@ def discover(sources: Iterable[Any] | str | ModuleType | Mapping[str, Any]) -> R
     one handler, a module, a Handler, a function with @step_handler, a StepHandler class, a dict of name to any of
     these or to a plain function, or a Resolver. In modules, functions with @step_handler and classes with a
     `handler_name` count, those they import from elsewhere included; these, and classes without a name, are found under
-    `module.name` too.
+    `module.name` too. A Registry is taken as it is.
 
     Raises InvalidHandler where a module cannot be imported, something is no handler, or two have one name.
     """
+    if isinstance(sources, Registry):
+        return sources
     if isinstance(sources, str | ModuleType | Mapping) or callable(sources) or isinstance(sources, Handler | Resolver):
         sources = [sources]
     found: dict[str, Handler] = {}

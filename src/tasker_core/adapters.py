@@ -1,0 +1,203 @@
+"""From a handler of `tasker_core` to the record that the worker runs.
+
+The engine's own handlers differ in four things, which are all that happens here: the context is another, results come
+in a StepHandlerResult, failures are returned and not only raised, and instances are made without arguments first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import orjson
+
+from tasker.handlers import Handler
+from tasker.handlers import StepContext as EngineContext
+from tasker.handlers.functional import place_of
+from tasker.handlers.resolution_methods import step_method
+from tasker.model.errors import InvalidHandler, PermanentError, StepError
+from tasker_core.types import FfiStepEvent, StepContext, StepHandlerResult
+
+_LATER = {
+    "batch_processing_outcome": "batches are not in this version of Tasker: see docs/compatibility.md",
+    "checkpoint_yield": "checkpoints are not in this version of Tasker: see docs/compatibility.md",
+}
+
+
+def adapt(obj: Any, name: str | None, method: str | None) -> Handler:
+    """The record of a handler class, of an instance, or of a function with `_handler_class`.
+
+    Raises InvalidHandler where it cannot be called.
+    """
+    is_instance = not isinstance(obj, type) and not hasattr(obj, "_handler_class")
+    handler_class: Any = obj if isinstance(obj, type) else getattr(obj, "_handler_class", cast("Any", type(obj)))
+    if inspect.isabstract(handler_class):
+        raise InvalidHandler(f"{place_of(handler_class)} does not define call(self, context)")
+    code: Callable[..., Any] = handler_class.call if method is None else step_method(handler_class, method)
+
+    def make(context: EngineContext) -> Any:
+        return obj if is_instance else _made(handler_class, context)
+
+    known: str = name or getattr(handler_class, "handler_name", "") or handler_class.__name__
+    is_async = inspect.iscoroutinefunction(code)
+    return Handler(
+        name=known,
+        version=getattr(handler_class, "handler_version", "1.0.0"),
+        call=_async_call(make, code, known) if is_async else _call(make, code, known),
+        pool="async" if is_async else "thread",
+        needs=None,
+        source=obj,
+        method=method,
+    )
+
+
+def _call(make: Callable[[EngineContext], Any], code: Callable[..., Any], name: str) -> Callable[[EngineContext], Any]:
+    def call(context: EngineContext) -> Any:
+        try:
+            result = code(make(context), context_of(context, name))
+            if inspect.isawaitable(result):
+                result = asyncio.run(cast("Coroutine[Any, Any, Any]", result))
+        except Exception as error:
+            raise raised(error) from error
+        return kept(result)
+
+    return call
+
+
+def _async_call(
+    make: Callable[[EngineContext], Any], code: Callable[..., Any], name: str
+) -> Callable[[EngineContext], Any]:
+    async def call(context: EngineContext) -> Any:
+        try:
+            result = await code(make(context), context_of(context, name))
+        except Exception as error:
+            raise raised(error) from error
+        return kept(result)
+
+    return call
+
+
+def _made(handler_class: Any, context: EngineContext) -> Any:
+    """A fresh instance; the constructor gets the configuration only where it cannot do without."""
+    try:
+        return handler_class()
+    except TypeError:
+        return handler_class(config=context.configuration)
+
+
+# What goes in ---------------------------------------------------------------------------------------------------------
+
+
+def context_of(context: EngineContext, handler_name: str) -> StepContext:
+    """The context that the older interface shows."""
+    correlation_id = str(context.correlation_id or context.task_uuid)
+    event = FfiStepEvent(
+        event_id=f"{context.step_uuid}:{context.attempt}",
+        task_uuid=str(context.task_uuid),
+        step_uuid=str(context.step_uuid),
+        correlation_id=correlation_id,
+        task_correlation_id=correlation_id,
+        task_sequence_step=_sequence_of(context),
+    )
+    return StepContext.from_ffi_event(event, handler_name)
+
+
+def _sequence_of(context: EngineContext) -> dict[str, Any]:
+    template, step = context.template, context.step
+    return {
+        "task": {
+            "task": {"task_uuid": str(context.task_uuid), "context": context.inputs},
+            "task_name": template.name,
+            "task_version": template.version,
+            "namespace_name": template.namespace,
+        },
+        "workflow_step": {
+            "workflow_step_uuid": str(context.step_uuid),
+            "name": context.step_name,
+            "template_step_name": context.step_name,
+            "attempts": context.tries,
+            "max_attempts": context.max_attempts,
+            "retryable": step.retry.retryable,
+            "inputs": None,
+        },
+        "dependency_results": {name: _envelope(context, name) for name in context.get_dependency_result_keys()},
+        "step_definition": {
+            "name": step.name,
+            "description": step.description,
+            "dependencies": list(step.dependencies),
+            "timeout_seconds": step.timeout_seconds,
+            "handler": {
+                "callable": step.handler.callable,
+                "method": step.handler.method,
+                "resolver": step.handler.resolver,
+                "initialization": context.configuration,
+            },
+        },
+    }
+
+
+def _envelope(context: EngineContext, step_name: str) -> dict[str, Any]:
+    return {
+        "step_uuid": None,
+        "success": True,
+        "result": context.get_dependency_result(step_name),
+        "metadata": {},
+        "status": "completed",
+        "error": None,
+        "orchestration_metadata": None,
+    }
+
+
+# What comes out -------------------------------------------------------------------------------------------------------
+
+
+def kept(result: Any) -> Any:
+    """What the engine keeps of a returned value. Raises the failure that a StepHandlerResult says."""
+    if not isinstance(result, StepHandlerResult):
+        return result
+    if not result.is_success:
+        raise failed(result)
+    for key, problem in _LATER.items():
+        if key in (result.result or {}) or key in result.metadata:
+            raise PermanentError(problem, error_code="not_available")
+    return _plain(result.result or {})
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """Like the JSON mode of pydantic, in which the published SDK wrote results: NaN and infinity are null."""
+    try:
+        return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+    except TypeError:
+        return StepHandlerResult.success(value).model_dump(mode="json")["result"]
+
+
+def failed(result: StepHandlerResult) -> StepError:
+    """The error that a failure means. `retry_after` in its metadata is honoured."""
+    metadata = dict(result.metadata)
+    wait = metadata.get("retry_after", metadata.get("retry_after_seconds"))
+    error = StepError(
+        result.error_message or "the handler failed",
+        retryable=result.retryable,
+        error_code=result.error_code,
+        retry_after=wait,
+        metadata=metadata,
+    )
+    error.error_type = result.error_type or "handler_error"
+    return error
+
+
+def raised(error: Exception) -> StepError:
+    """The error that an exception means: its own `retryable` counts, without one it is tried again."""
+    known = error if isinstance(error, StepError) else None
+    retryable = getattr(error, "retryable", True)
+    meant = StepError(
+        str(error) or type(error).__name__,
+        retryable=retryable if isinstance(retryable, bool) else True,
+        error_code=known and known.error_code,
+        retry_after=known and known.retry_after,
+        metadata=known and known.metadata,
+    )
+    meant.error_type = type(error).__name__
+    return meant

@@ -1,0 +1,149 @@
+"""The engine in this process: a client from the bootstrap on, and a worker once the handlers are known.
+
+Client and worker have an event loop each, in threads of their own. So a handler may use the client, whatever loop it
+runs on, and nothing waits for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from tasker.app import SyncTasker, Tasker
+from tasker.handlers import Registry
+from tasker.model.errors import HandlerNotFound, InvalidHandler
+from tasker.store.connection import Connection, Pool, create_pool
+from tasker.store.reads import Reads
+from tasker_core.config import Config, load_templates
+from tasker_core.exceptions import WorkerNotInitializedError
+
+T = TypeVar("T")
+_log = structlog.get_logger("tasker_core.runtime")
+_END_S = 10.0
+
+
+class Runtime:
+    """Started once a process: `current()` is the one that runs."""
+
+    def __init__(self, config: Config, worker_id: str) -> None:
+        self.worker_id = worker_id
+        self.handlers: Registry | None = None
+        self._config = config
+        self._templates = load_templates(config)
+        self._tasker = Tasker(config.dsn, worker=False, settings=config.settings)
+        self._reads = Reads(config.settings.schema_name)
+        self._pool: Pool | None = None
+        self._worker: SyncTasker | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tasker-core-client", daemon=True)
+
+    def start(self) -> None:
+        """Finds the database, brings it up to date and publishes the templates, in new revisions where they changed."""
+        self._thread.start()
+        try:
+            self.run(self._start())
+        except BaseException:
+            self.stop()
+            raise
+
+    async def _start(self) -> None:
+        await self._tasker.start()
+        self._pool = await create_pool(self._tasker.dsn, pinned=False, size=2)
+        for template in self._templates:
+            await self._tasker.publish(template, force=True)
+
+    def serve(self, handlers: Registry) -> None:
+        """Begins to run steps. A step whose handler is not here is left to other workers."""
+        for template in self._templates:
+            for step in template.steps:
+                try:
+                    handlers.resolve(step.handler)
+                except (HandlerNotFound, InvalidHandler) as error:
+                    _log.warning(
+                        "a step has no handler here", template=template.full_name, step=step.name, why=str(error)
+                    )
+        self.handlers = handlers
+        if handlers:
+            self._worker = SyncTasker(self._tasker.dsn, handlers=handlers, settings=self._config.settings)
+            self._worker.start()
+
+    def stop(self) -> None:
+        """Lets running steps finish, and closes everything."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+        if self._thread.is_alive():
+            self.run(self._stop())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_END_S)
+
+    async def _stop(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+        await self._tasker.stop()
+
+    @property
+    def tasker(self) -> Tasker:
+        """The client; its coroutines go through `run`."""
+        return self._tasker
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the coroutine answers on the client's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def read(self, work: Callable[[Reads, Connection], Awaitable[T]]) -> T:
+        """What the reads answer."""
+
+        async def ask() -> T:
+            assert self._pool is not None  # noqa: S101 - started
+            async with self._pool.acquire() as connection:
+                return await work(self._reads, connection)
+
+        return self.run(ask())
+
+
+class _Current:
+    """The runtime of the process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.runtime: Runtime | None = None
+
+
+_current = _Current()
+
+
+def begin(make: Callable[[], Runtime]) -> Runtime | None:
+    """Starts the process's runtime; None where one runs already."""
+    with _current.lock:
+        if _current.runtime is not None:
+            return None
+        runtime = make()
+        runtime.start()
+        _current.runtime = runtime
+        return runtime
+
+
+def end() -> bool:
+    """Stops the process's runtime; whether there was one."""
+    with _current.lock:
+        runtime, _current.runtime = _current.runtime, None
+    if runtime is not None:
+        runtime.stop()
+    return runtime is not None
+
+
+def is_running() -> bool:
+    """Whether the process has a runtime."""
+    return _current.runtime is not None
+
+
+def current() -> Runtime:
+    """The process's runtime. Raises WorkerNotInitializedError."""
+    if _current.runtime is None:
+        raise WorkerNotInitializedError
+    return _current.runtime

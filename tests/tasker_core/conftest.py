@@ -1,0 +1,44 @@
+"""Applications as existing users wrote them: modules and templates in a folder of their own."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from core_support import Application
+
+from tasker_core import HandlerRegistry, TaskerClient, Worker, stop_worker
+
+
+@pytest.fixture
+def application(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
+    """Starts an application of modules (`name="code"`) and templates, and gives a client.
+
+    The environment names the database and the templates, as the published package has it.
+    """
+    known = set(sys.modules)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("TASKER_TEMPLATE_PATH", str(tmp_path / "templates"))
+    monkeypatch.setenv("TASKER_POLL_S", "0.05")
+    HandlerRegistry.reset_instance()
+
+    def start(*templates: str, **modules: str) -> TaskerClient:
+        (tmp_path / "templates").mkdir(exist_ok=True)
+        for number, text in enumerate(templates):
+            (tmp_path / "templates" / f"{number}.yaml").write_text(textwrap.dedent(text))
+        for name, code in modules.items():
+            (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
+        Worker.start(handler_packages=list(modules))
+        return TaskerClient(initiator="test")
+
+    yield start
+    Worker.reset_instance()
+    stop_worker()
+    HandlerRegistry.reset_instance()
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]

@@ -1,0 +1,360 @@
+"""Applications written for the published package run as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from core_support import Application
+
+from tasker_core import (
+    HandlerRegistry,
+    TaskerClient,
+    Worker,
+    WorkerNotInitializedError,
+    bootstrap_worker,
+    get_worker_status,
+    is_worker_running,
+    stop_worker,
+)
+from tasker_core.client import TaskResponse
+from tasker_core.runtime import current
+
+CLASSES = """
+    import threading
+    from uuid import UUID
+    from tasker_core import StepContext, StepHandler, StepHandlerResult, PermanentError
+    from tasker_core.errors import RetryableError
+    from tasker_core.step_handler import DecisionHandler
+    from tasker_core.types import ErrorType
+
+    SEEN = {}
+    RUNNING = threading.Semaphore(1)
+
+    class Validate(StepHandler):
+        handler_name = "Orders::Validate"
+        handler_version = "2.0.0"
+
+        def call(self, context: StepContext) -> StepHandlerResult:
+            SEEN.setdefault("retry_counts", []).append(context.retry_count)
+            if context.retry_count < 2:
+                return self.failure("not yet", error_type="timeout", retryable=True, error_code="WAIT")
+            return self.success({"total": context.get_input("total"), "nan": float("nan")}, metadata={"a": 1})
+
+    class Charge(StepHandler):
+        handler_name = "charge"
+
+        async def call(self, context):
+            assert isinstance(context.task_uuid, UUID) and context.max_retries == 3
+            assert context.get_dependency_result("validate") == {"total": 12, "nan": None}
+            return StepHandlerResult.success({"charged": context.get_dependency_field("validate", "total")})
+
+    class Ship(StepHandler):
+        handler_name = "ship"
+
+        def call(self, context):
+            envelope = context.dependency_results["validate"]
+            assert envelope["success"] and envelope["status"] == "completed", envelope
+            sequence = context.task_sequence_step
+            return {  # a plain dict will do
+                "ancestors": sorted(context.get_dependency_result_keys()),
+                "total": envelope["result"]["total"],
+                "way": self.success({}).is_success and context.get_config("way"),
+                "field": sequence.get_task_field("total"),
+                "step": sequence.step_definition.name,
+            }
+
+        def express(self, context):
+            return self.success({"way": "express"})
+
+    class Route(DecisionHandler):
+        handler_name = "route"
+
+        def call(self, context):
+            if context.get_input("total") > 100:
+                return self.decision_success(["review"], routing_context={"why": "much"})
+            return self.decision_success(["approve"])
+
+    class Named(StepHandler):
+        def __init__(self, config):
+            self.config = config
+
+        def call(self, context):
+            return self.success({"limit": self.config["limit"]})
+
+    class Refuse(StepHandler):
+        handler_name = "refuse"
+
+        def call(self, context):
+            raise PermanentError("no", error_code="NO", metadata={"card": "x"})
+"""
+ORDER = """
+    name: order
+    namespace_name: shop
+    version: 1.0.0
+    input_schema: {type: object, required: [not_enforced]}
+    odd_key: {a: 1}
+    steps:
+      - name: validate
+        handler: {callable: "Orders::Validate", initialization: {}}
+        system_dependency: null
+        retry: {max_attempts: 3, backoff: none}
+      - name: charge
+        dependencies: [validate]
+        handler: {callable: charge}
+      - name: ship
+        dependencies: [charge]
+        handler: {callable: shop_handlers.Ship, initialization: {way: air}}
+      - name: express
+        dependencies: [charge]
+        handler: {callable: ship, method: express}
+      - name: route
+        type: decision
+        dependencies: [charge]
+        handler: {callable: route}
+      - name: approve
+        dependencies: [route]
+        handler: {callable: shop_handlers.Named, initialization: {limit: 5}}
+      - name: review
+        dependencies: [route]
+        handler: {callable: ship}
+"""
+
+
+def ended(client: TaskerClient, task: TaskResponse) -> TaskResponse:
+    """The task once it has ended."""
+    current().run(current().tasker.wait(UUID(task.task_uuid), 20))
+    return client.get_task(task.task_uuid)
+
+
+def results(task: TaskResponse) -> dict[str, Any]:
+    return {step["name"]: step["results"] for step in task.steps if step["current_state"] == "complete"}
+
+
+def test_an_application_of_classes_runs(application: Application) -> None:
+    """Retries from 0, transitive envelopes, paths, methods, decisions and constructors are as they were."""
+    client = application(ORDER, shop_handlers=CLASSES)
+    task = client.create_task("order", namespace="shop", context={"total": 12}, tags=["a"], priority=5)
+    assert (task.initiator, task.reason, task.tags, task.priority) == ("test", "Task requested", ["a"], 5)
+    done = ended(client, task)
+    assert done.status == "complete", done.steps
+    assert results(done) == {
+        "validate": {"total": 12, "nan": None},
+        "charge": {"charged": 12},
+        "ship": {
+            "ancestors": ["charge", "validate"],
+            "total": 12,
+            "way": "air",
+            "field": 12,
+            "step": "ship",
+        },
+        "express": {"way": "express"},
+        "route": {"decision_point_outcome": {"type": "create_steps", "step_names": ["approve"]}},
+        "approve": {"limit": 5},
+    }
+    import shop_handlers
+
+    assert shop_handlers.SEEN["retry_counts"] == [0, 1, 2]
+    assert done.completed_steps == 6
+    assert client.list_tasks(namespace="shop").tasks[0].task_uuid == task.task_uuid
+    step = next(one for one in client.list_task_steps(task.task_uuid) if one.name == "validate")
+    assert client.get_step(task.task_uuid, step.step_uuid) == step
+    assert [one.to_state for one in client.get_step_audit_history(task.task_uuid, step.step_uuid)][-1] == "complete"
+    assert client.health_check().status == "healthy"
+
+
+def test_a_permanent_error_of_a_class_is_permanent(application: Application) -> None:
+    """The exception's own word counts, and the record keeps its class, code and metadata."""
+    client = application(
+        "{name: no, namespace_name: shop, version: 1.0.0, steps: [{name: a, handler: {callable: refuse}}]}",
+        shop_handlers=CLASSES,
+    )
+    failed = ended(client, client.create_task("no", namespace="shop"))
+    step = client.list_task_steps(failed.task_uuid)[0]
+    assert (failed.status, step.current_state, step.attempts) == ("error", "error", 1)
+    assert step.error is not None
+    assert {key: step.error[key] for key in ("error_type", "message", "error_code")} == {
+        "error_type": "PermanentError",
+        "message": "no",
+        "error_code": "NO",
+    }
+    assert step.error["metadata"] == {"card": "x", "error_code": "NO"}
+
+
+DSL = """
+    import threading
+    from pydantic import BaseModel
+    from tasker_core.errors import PermanentError, RetryableError
+    from tasker_core.step_handler.functional import Decision, decision_handler, depends_on, inputs, step_handler
+    from tasker_core import StepHandlerResult, TaskerClient
+
+    class Order(BaseModel):
+        email: str
+        coupon: str = "none"
+
+    class Cart(BaseModel):
+        total: int
+
+    AT_ONCE, MOST, LOCK = [0], [0], threading.Lock()
+
+    @step_handler("cart")
+    @inputs("items", "missing")
+    def cart(items, missing):
+        assert missing is None
+        return Cart(total=sum(items))
+
+    @step_handler("pay")
+    @depends_on(cart=("cart", Cart), nothing="mail")
+    @inputs(Order)
+    async def pay(cart, nothing, inputs, context):
+        assert nothing is None and context.retry_count == 0
+        return StepHandlerResult.success({"paid": cart.total, "coupon": inputs.coupon})
+
+    @decision_handler("ways")
+    @depends_on(pay="pay")
+    def ways(pay):
+        return Decision.route(["mail"], paid=pay["paid"]) if pay["paid"] else Decision.skip("nothing paid")
+
+    @step_handler("mail")
+    @depends_on(cart="cart")
+    def mail(cart, _context):
+        return [cart["total"]]
+
+    @step_handler("busy")
+    def busy(context):
+        if context.is_retry():
+            return None
+        raise RetryableError("busy", retry_after=0.01)
+
+    @step_handler("child")
+    async def child():
+        return {"uuid": TaskerClient().create_task("busy", namespace="shop").task_uuid}
+
+    @step_handler("alone")
+    def alone():
+        with LOCK:
+            AT_ONCE[0] += 1
+            MOST[0] = max(MOST[0], AT_ONCE[0])
+        threading.Event().wait(0.01)
+        with LOCK:
+            AT_ONCE[0] -= 1
+"""
+FLOW = """
+    name: flow
+    namespace_name: shop
+    version: 1.0.0
+    steps:
+      - {name: cart, handler: {callable: cart}}
+      - {name: pay, handler: {callable: pay}, dependencies: [cart]}
+      - {name: ways, type: decision, handler: {callable: ways}, dependencies: [pay]}
+      - {name: mail, handler: {callable: mail}, dependencies: [ways]}
+      - {name: busy, handler: {callable: busy}, retry: {max_attempts: 2}}
+      - {name: child, handler: {callable: child}}
+"""
+BUSY = "{name: busy, namespace_name: shop, version: 1.0.0, steps: [{name: a, handler: {callable: busy}}]}"
+
+
+def test_an_application_of_functions_runs(application: Application) -> None:
+    """Injection, models, decisions, wrapping, retry_after, and a client inside an async handler."""
+    client = application(FLOW, BUSY, app_handlers=DSL)
+    done = ended(client, client.create_task("flow", namespace="shop", context={"items": [1, 2], "email": "a@b"}))
+    assert done.status == "complete", done.steps
+    found = results(done)
+    child = found.pop("child")
+    assert found == {
+        "cart": {"total": 3},
+        "pay": {"paid": 3, "coupon": "none"},
+        "ways": {
+            "decision_point_outcome": {
+                "type": "create_steps",
+                "step_names": ["mail"],
+                "routing_context": {"paid": 3},
+            }
+        },
+        "mail": {"result": [3]},
+        "busy": {},
+    }
+    assert ended(client, client.get_task(child["uuid"])).status == "complete"
+
+
+def test_plain_handlers_run_one_at_a_time(application: Application) -> None:
+    """They never had to be safe for threads."""
+    steps = ", ".join(f"{{name: s{number}, handler: {{callable: alone}}}}" for number in range(8))
+    client = application(f"{{name: many, namespace_name: shop, version: 1.0.0, steps: [{steps}]}}", app_handlers=DSL)
+    assert ended(client, client.create_task("many", namespace="shop")).status == "complete"
+    import app_handlers
+
+    assert app_handlers.MOST == [1]
+
+
+def test_two_namespaces_may_have_a_task_of_one_name(application: Application) -> None:
+    """Each runs its own."""
+    one = "{name: t, namespace_name: first, version: 1.0.0, steps: [{name: a, handler: {callable: cart}}]}"
+    two = "{name: t, namespace_name: second, version: 1.0.0, steps: [{name: b, handler: {callable: busy}}]}"
+    client = application(one, two, app_handlers=DSL)
+    first = client.create_task("t", namespace="first", context={"items": []})
+    second = client.create_task("t", namespace="second")
+    assert list(results(ended(client, first))) == ["a"]
+    assert list(results(ended(client, second))) == ["b"]
+
+
+def test_a_changed_template_is_published_anew(application: Application) -> None:
+    """Existing projects edit a template without a new version; what was broken is left out and hurts nobody."""
+    text = "{name: t, namespace_name: n, version: 1.0.0, steps: [{name: NAME, handler: {callable: busy}}]}"
+    application(text.replace("NAME", "a"), "{name: broken", app_handlers=DSL)
+    Worker.reset_instance()
+    client = application(text.replace("NAME", "b"), app_handlers=DSL)
+    assert list(results(ended(client, client.create_task("t", namespace="n")))) == ["b"]
+
+
+def test_the_worker_is_one_to_a_process(application: Application) -> None:
+    """A second start gives the first; everything says whether it runs."""
+    application(BUSY, app_handlers=DSL)
+    first = Worker.instance()
+    assert first is not None
+    assert Worker.start(handler_packages=["no.such.package"]) is first
+    assert first.is_running and is_worker_running()
+    assert first.worker_id.startswith("python-worker-")
+    assert bootstrap_worker().status == "already_running"
+    assert "busy" in get_worker_status().handlers
+    assert stop_worker() == "Worker system stopped"
+    assert stop_worker() == "Worker system not running"
+    assert get_worker_status().error == "Worker system not initialized"
+
+
+@pytest.mark.parametrize("call", [lambda client: client.get_task("x"), lambda client: client.create_task("x")])
+def test_a_client_without_a_worker_says_what_to_do(call: Callable[[TaskerClient], Any]) -> None:
+    """Before the bootstrap there is nothing to ask."""
+    with pytest.raises((WorkerNotInitializedError, ValueError)):
+        call(TaskerClient())
+
+
+def test_a_bootstrap_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """In its answer; nothing is raised, and nothing runs afterwards."""
+    monkeypatch.setenv("TASKER_CONFIG_PATH", str(tmp_path / "missing.toml"))
+    answer = bootstrap_worker()
+    assert (answer.success, answer.status) == (False, "error")
+    assert "missing.toml" in (answer.error_message or "")
+    assert not is_worker_running()
+
+
+def test_the_configuration_file_names_database_and_templates(
+    database: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown sections pass, variables are replaced, drivers in addresses are left out."""
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "busy.yaml").write_text(BUSY)
+    url = "${NO_SUCH_VARIABLE:-" + database.replace("postgresql://", "postgresql+asyncpg://") + "}"
+    (tmp_path / "tasker.toml").write_text(
+        f'[common.database]\nurl = "{url}"\n[common.task_templates]\nsearch_paths = ["flows/**/*.yaml"]\n'
+        '[worker.odd]\nunknown = [1, "${X:-y}"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATABASE_URL", "TASKER_DATABASE_URL", "TASKER_TEMPLATE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TASKER_CONFIG_PATH", "tasker.toml")
+    HandlerRegistry.reset_instance()
+    with Worker.start():
+        assert TaskerClient().create_task("busy", namespace="shop").status == "pending"
