@@ -78,9 +78,10 @@ async def test_a_shape_runs_in_order(begin: Begin, database: str, name: str, gra
     started = {step.name: step.started_at for step in ended.steps}
     for step, parents in graph.items():
         for parent in parents:
-            assert finished[parent] is not None
-            assert started[step] is not None
-            assert finished[parent] <= started[step]
+            before, after = finished[parent], started[step]
+            assert before is not None
+            assert after is not None
+            assert before <= after
 
 
 async def test_two_namespaces_hold_the_same_name(begin: Begin, database: str) -> None:
