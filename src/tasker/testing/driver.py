@@ -84,6 +84,9 @@ class Driver:
         for _ in range(ATTEMPTS_MAX):
             while held is None:
                 reply = await self._claim()
+                if reply.session_ended:
+                    await self._open_session()
+                    continue
                 held = await self._admit(reply, ())
                 if held is None and not await self._move_on(awaited, reply.next_due_s):
                     await self._end_session("the test is over", is_loss=False)

@@ -117,11 +117,11 @@ def run_handler(
     """Runs one handler once, as a worker would, without a database.
 
     `handler` is a decorated function, a StepHandler class, `"module:name"`, or a plain function. `inputs` is the task's
-    input, `results` what the steps before it returned, by name, `config` its `handler.initialization`, `checkpoint` what
-    an earlier attempt saved (cursor, items_processed, accumulated). `attempt` counts from 1; `method` is one of a class,
-    to be called in place of `call`; `type` is that of the step ("decision", say). `step` is the step of a template: it
-    takes the place of `config`, `max_attempts`, `timeout_s`, `method` and `type`, and brings its result schema. The
-    timeout is real time.
+    input, `results` what the steps before it returned, by name, `config` its `handler.initialization`, `checkpoint`
+    what an earlier attempt saved (cursor, items_processed, accumulated). `attempt` counts from 1; `method` is one of a
+    class, to be called in place of `call`; `type` is that of the step ("decision", say). `step` is the step of a
+    template: it takes the place of `config`, `max_attempts`, `timeout_s`, `method` and `type`, and brings its result
+    schema. The timeout is real time.
 
     Raises InvalidHandler, and InvalidInput for inputs that JSON does not have. In a running loop, use
     `run_handler_async`.
