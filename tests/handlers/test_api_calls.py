@@ -235,6 +235,17 @@ async def test_a_url_that_is_none_fails_for_good(server: Server, call: Call, url
     assert server.asked == []
 
 
+@pytest.mark.parametrize(
+    "path", ["..", "/charges/../admin", "/charges/%2e%2E/admin", "/charges/..%2fadmin", "/a\\..\\b"]
+)
+async def test_a_path_cannot_climb(server: Server, call: Call, path: str) -> None:
+    """A part of the path that came from data does not lead to another place on the handler's own host."""
+    with pytest.raises(PermanentError, match=r"without `\.\.`"):
+        await call("GET", path, base_url=server.url + "/v1")
+    await call("GET", "/charges/a..b?next=../c", base_url=server.url + "/v1")
+    assert [asked.path for asked in server.asked] == ["/v1/charges/a..b?next=../c"]
+
+
 async def test_a_path_needs_a_base_url(call: Call) -> None:
     """Without a base URL only whole URLs can be called, and the message says so."""
     with pytest.raises(PermanentError, match="needs a base_url"):

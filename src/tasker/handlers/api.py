@@ -18,7 +18,7 @@ from tasker.handlers.functional import CONTEXT_NAMES, place_of, step_handler
 from tasker.handlers.step import Pool, StepHandler
 from tasker.model.errors import ConfigurationError, InvalidHandler
 
-__all__ = ["Api", "ApiHandler", "ApiResponse", "AsyncApi", "api_handler"]
+__all__ = ["Api", "ApiHandler", "ApiResponse", "AsyncApi", "api_handler", "api_rules"]
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 TIMEOUT_S = 30.0
@@ -94,7 +94,7 @@ def api_handler(
 
     The options are those of ApiHandler. A test that calls the function itself passes an `api` of its own, or `context`.
     """
-    rules = _rules(
+    rules = api_rules(
         f"@api_handler({name!r})",
         base_url,
         timeout_s,
@@ -155,7 +155,7 @@ def _without_api(signature: inspect.Signature, *, adds_context: bool) -> inspect
 
 
 def _rules_of(cls: type[ApiHandler]) -> ApiRules:
-    return _rules(
+    return api_rules(
         place_of(cls),
         cls.base_url,
         cls.timeout_s,
@@ -174,7 +174,7 @@ def _texts(hosts: Collection[str]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _rules(
+def api_rules(
     place: str,
     base_url: str,
     timeout_s: float,
@@ -185,7 +185,10 @@ def _rules(
     follows_redirects: bool,
     response_bytes_max: int,
 ) -> ApiRules:
-    """Checked once, when the handler is defined. InvalidHandler says what is wrong."""
+    """The rules of `Api` and `AsyncApi`, checked once, when a handler is defined; `place` says whose they are.
+
+    Whoever calls this vouches for `base_url`: it is trusted. Raises InvalidHandler, which says what is wrong.
+    """
     if not timeout_s > 0 or not response_bytes_max > 0:
         raise InvalidHandler(f"{place}: timeout_s and response_bytes_max must be more than 0")
     try:

@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypedDict
+from urllib.parse import unquote
 
 import httpx2
 import orjson
@@ -207,16 +208,22 @@ def _joined(base: httpx2.URL | None, text: str) -> tuple[httpx2.URL, bool]:
         url = httpx2.URL(text)
         if url.is_absolute_url:
             return url, False
-        if not url.scheme and not url.netloc and base is not None:
+        if not url.scheme and not url.netloc and base is not None and not _climbs(text):
             path = base.raw_path.rstrip(b"/") + b"/" + url.raw_path.lstrip(b"/")
             return base.copy_with(raw_path=path if text else base.raw_path), True
     except httpx2.InvalidURL as error:
         raise PermanentError(f"the step cannot call a URL that is none: {error}", error_code="INVALID_URL") from None
-    wanted = "a path" if base is not None else "the handler needs a base_url for a path"
+    wanted = "a path without `..`" if base is not None else "the handler needs a base_url for a path"
     raise PermanentError(
         f"the step cannot call {shown_url(url)}: give an absolute http or https URL, or {wanted}",
         error_code="INVALID_URL",
     )
+
+
+def _climbs(text: str) -> bool:
+    """True for a path that leads up, however it is written: out of the base URL, or to what data chose."""
+    path = unquote(text.partition("?")[0].partition("#")[0]).replace("\\", "/")
+    return ".." in path.split("/")
 
 
 def _json_body(value: Any) -> bytes:

@@ -141,7 +141,8 @@ def _carried(address: IPv6Address) -> IPv4Address | None:
 
 def shown_url(url: httpx2.URL) -> str:
     """The URL for messages and records: without credentials, query and fragment, which hold secrets."""
-    shown = f"{url.scheme or '?'}://{url.host or '?'}{'' if url.port is None else f':{url.port}'}{url.path}"
+    port = "" if url.port is None else f":{url.port}"
+    shown = f"{url.scheme or '?'}://{url.host or '?'}{port}{url.path}" if url.scheme or url.host else url.path
     return shown if len(shown) <= 500 else shown[:499] + "…"
 
 
