@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import testing_shop
 from support.checker import check
+from support.databases import Databases
 from testing_shop import DIAMOND, HANDLERS, IMPORT, rows, rows_in_thread
 
 from tasker import PermanentError, RetryableError, StepContext, Tasker
@@ -19,6 +21,7 @@ from tasker.model.errors import (
     ActionForbidden,
     HandlerNotFound,
     InvalidInput,
+    SettingsError,
     StepNotFound,
     TaskerError,
     TemplateNotFound,
@@ -238,6 +241,33 @@ def test_a_handler_may_take_long(workflow: Make) -> None:
     ran = shop.run()
     ran.assert_waits("reserve", 1)
     assert (ran.attempts_of("reserve")[0].ended_at - ran.attempts_of("reserve")[0].began_at).total_seconds() == 100
+
+
+def test_a_step_past_its_timeout_is_tried_again(workflow: Make) -> None:
+    """The worker's own timeout ends an attempt, in real time; a thread that cannot be stopped is left behind."""
+    returns = threading.Event()
+
+    def hangs_first(context: StepContext) -> None:
+        if context.attempt == 1:
+            returns.wait(30)
+
+    text = IMPORT.replace("handler: rows}", "handler: rows, timeout_seconds: 0.05}")
+    try:
+        ran = workflow(text, handlers={"rows": hangs_first}).run()
+    finally:
+        returns.set()
+    ran.assert_complete()
+    first, _ = ran.attempts_of("rows")
+    assert first.error is not None
+    assert (first.kind, first.error["error_type"]) == ("retryable", "timeout")
+
+
+def test_a_database_that_is_not_for_tests_is_refused(databases: Databases) -> None:
+    """Where the engine takes no made-up time, nothing is submitted, and the error names the setting."""
+    with databases.migrated() as dsn:
+        outside = Workflow(f"{dsn}&options=-c%20tasker.test_clock%3Doff", DIAMOND, handlers=HANDLERS)
+        with pytest.raises(SettingsError, match=r"tasker\.test_clock"):
+            outside.run()
 
 
 def test_a_handler_can_be_replaced(workflow: Make) -> None:
