@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-import structlog
-
 from tasker import sql
 from tasker.handlers import Handler, outcome_of_error
 from tasker.model.errors import RetryableError, TemplateError
@@ -17,11 +15,11 @@ from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.verbs import Grant, Reply, Verbs
 from tasker.templates import from_definition
 from tasker.worker.held import POOLS, Held
+from tasker.worker.log import log
 from tasker.worker.plans import Plan, make_plan, unreadable_plan
 
 LOAD_MAX = 50
 UNREADABLE_DELAY_S = 5.0
-_log = structlog.get_logger("tasker.worker")
 
 
 class Admission:
@@ -61,7 +59,7 @@ class Admission:
             self._plans[template_id] = make_plan(from_definition(definition), self._handlers)
         except TemplateError as error:
             # A newer version published it: its steps are for the workers of that version.
-            _log.error("cannot read a template; its steps are handed back", template_id=template_id, error=str(error))
+            log.error("cannot read a template; its steps are handed back", template_id=template_id, error=str(error))
 
     def _held(self, grant: Grant, reply: Reply, parents: Sequence[Held]) -> Held:
         plan = self._plans.get(grant.template_id)

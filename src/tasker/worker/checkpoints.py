@@ -10,19 +10,17 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-import structlog
-
 from tasker.model.errors import RetryableError, StepValidationError
 from tasker.store.connection import Connection, connect_with_patience
 from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.verbs import Verbs
 from tasker.worker.held import Held
+from tasker.worker.log import log
 
 BATCH_MAX = 200
 _BUSY_PAUSE_S = 0.005
 _TROUBLE_PAUSE_S = 0.2
 _CALL_S = 10.0
-_log = structlog.get_logger("tasker.worker")
 
 
 class Checkpoints:
@@ -74,7 +72,7 @@ class Checkpoints:
                 is_busy = await self._save_batch(self._connection, batch)
                 await asyncio.sleep(_BUSY_PAUSE_S if is_busy else 0)
             except Exception as error:
-                _log.warning("checkpoints could not be saved; trying again", error=str(error) or type(error).__name__)
+                log.warning("checkpoints could not be saved; trying again", error=str(error) or type(error).__name__)
                 if self._connection is not None and isinstance(error, (*CONNECTION_ERRORS, TimeoutError)):
                     self._connection.terminate()
                 await asyncio.sleep(_TROUBLE_PAUSE_S)

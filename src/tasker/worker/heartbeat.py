@@ -13,13 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
-
 from tasker.store.connection import Connection, connect_with_patience
 from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.verbs import Reply, Verbs
+from tasker.worker.log import log
 
-_log = structlog.get_logger("tasker.worker")
 _CALL_S, _CALL_MAX_S = 1.0, 60.0
 _PAUSE_S = 0.2
 _GONE_S = 5.0
@@ -100,7 +98,7 @@ class Heartbeat:
                     connection, beat_at, sweep_at = _dropped(connection), 0.0, 0.0
                 except Exception as error:
                     # Without a heartbeat all that the worker runs would be taken for lost: it goes on in any case.
-                    _log.warning("the heartbeat was refused", error=str(error), kind=type(error).__name__)
+                    log.warning("the heartbeat was refused", error=str(error), kind=type(error).__name__)
                     connection, beat_at, sweep_at = _dropped(connection), 0.0, time.monotonic() + self._sweep_s
                     await asyncio.sleep(_PAUSE_S)
                 await asyncio.sleep(max(0.0, min(beat_at, sweep_at) - time.monotonic()))

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import socket
 
-import structlog
-
 from tasker.store.connection import Connection
 from tasker.store.verbs import Verbs
-
-_log = structlog.get_logger("tasker.worker")
+from tasker.worker.log import log
 
 
 def host_name() -> str:
@@ -39,4 +36,4 @@ async def end_dead_neighbours(verbs: Verbs, connection: Connection) -> None:
     for pid in await verbs.live_processes(connection, host):
         if pid != os.getpid() and not is_alive(pid):
             released = await verbs.end_process(connection, host, pid, "its process is gone", is_loss=True)
-            _log.info("ended the session of a process that is gone", pid=pid, steps_released=released)
+            log.info("ended the session of a process that is gone", pid=pid, steps_released=released)

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
 
-import structlog
-
 from tasker.handlers import Handler
 from tasker.handlers.functional import declaration_of
 from tasker.handlers.resolution import resolve
@@ -15,8 +13,7 @@ from tasker.model.errors import HandlerNotFound, InvalidHandler
 from tasker.model.template import HandlerRef, Step, Template
 from tasker.templates.graph import ancestors, ancestors_of
 from tasker.templates.report import did_you_mean
-
-_log = structlog.get_logger("tasker.worker")
+from tasker.worker.log import log
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ def _handler_of(template: Template, step: Step, handlers: Mapping[str, Handler])
     try:
         return resolve(handlers, step.handler)
     except (HandlerNotFound, InvalidHandler) as error:
-        _log.error("a step has no handler here", template=template.full_name, step=step.name, error=str(error))
+        log.error("a step has no handler here", template=template.full_name, step=step.name, error=str(error))
         return None
 
 

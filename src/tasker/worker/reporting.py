@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from tasker.handlers import outcome_of_error
 from tasker.model.errors import StepValidationError
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError, refusal
 from tasker.store.verbs import Reply
+from tasker.worker.log import log
 from tasker.worker.outbox import Batch, Grants, Outbox
 
 CONFLICT_PAUSE_S = 0.05
@@ -19,7 +18,6 @@ Call = Callable[[Connection, Batch, list[int]], Awaitable[Reply]]
 """Makes the call, with a batch and the grants that are over."""
 TakeIn = Callable[[Connection, Batch, Reply], Awaitable[None]]
 """What follows from its reply."""
-_log = structlog.get_logger("tasker.worker")
 
 
 class Reporting:
@@ -76,13 +74,13 @@ class Reporting:
         held = batch.outcomes[0]
         about = {"task": str(held.task_id), "step": held.plan.step.name, "error": str(error)}
         if reason == "data" and not held.is_refused:
-            _log.error("the database refused an outcome: the step fails", **about)
+            log.error("the database refused an outcome: the step fails", **about)
             held.is_refused = True
             message = f"the database refused the outcome of this step: {error}"
             held.outcome = outcome_of_error(StepValidationError(message, error_code="invalid_result"))
             await self._try(connection, batch, grants)
             return
-        _log.warning(
+        log.warning(
             "outcomes cannot be recorded now: they are kept and sent again", **about, outcomes=len(batch.outcomes)
         )
         for held in batch.outcomes:

@@ -19,14 +19,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-import structlog
-
 from tasker.model.outcome import released
 from tasker.store.connection import Connection
 from tasker.store.verbs import Reply, Report, Serving, Verbs
 from tasker.worker.admission import Admission
 from tasker.worker.executor import Executor
 from tasker.worker.held import Held
+from tasker.worker.log import log
 from tasker.worker.outbox import Batch, Grants, Outbox
 from tasker.worker.reporting import Reporting
 from tasker.worker.slots import Slots
@@ -36,7 +35,6 @@ DEFERRED_PAUSE_S = 0.002
 LINGER_DELAY_S = 1.0
 CLAIM_PAUSE_S = 0.005
 FAREWELL_ROUNDS_MAX = 20
-_log = structlog.get_logger("tasker.worker")
 
 
 class Turns:
@@ -275,7 +273,7 @@ class Turns:
             if verdict.verdict == "deferred":
                 deferred.add((verdict.task_id, verdict.number, verdict.attempt))
             elif verdict.verdict == "stale":
-                _log.warning("an outcome came too late", task=str(verdict.task_id), number=verdict.number)
+                log.warning("an outcome came too late", task=str(verdict.task_id), number=verdict.number)
         return deferred
 
     def _begin(self, held: Held) -> None:
@@ -350,7 +348,7 @@ class Turns:
                 await asyncio.sleep(self._outbox.next_s or 0)
         if rest := self._outbox.clear():
             self.counts["stale"] += len(rest)
-            _log.warning("outcomes could not be recorded before their session ended", outcomes=len(rest))
+            log.warning("outcomes could not be recorded before their session ended", outcomes=len(rest))
         self._grants.clear()
 
     def enter_session(self, session: int) -> None:

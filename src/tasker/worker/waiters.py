@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
-import structlog
-
 from tasker.model.errors import TaskerError
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
+from tasker.worker.log import log
 
-_log = structlog.get_logger("tasker.worker")
 POLL_FIRST_S, POLL_MAX_S = 0.02, 0.5
 
 
@@ -71,5 +69,5 @@ class Waiters:
             except CONNECTION_ERRORS:
                 self._wait_s = POLL_MAX_S
             except DatabaseError as error:
-                _log.warning("the database refused to say which tasks have ended", error=str(error))
+                log.warning("the database refused to say which tasks have ended", error=str(error))
                 self._wait_s = POLL_MAX_S

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID, uuid4
 
-import structlog
-
 from tasker.handlers import Handler
 from tasker.handlers.resolution import offers
 from tasker.settings import Settings
@@ -25,11 +23,11 @@ from tasker.worker.executor import Executor
 from tasker.worker.heartbeat import Heartbeat, Pulse
 from tasker.worker.held import POOLS, Held
 from tasker.worker.host import end_dead_neighbours, host_name
+from tasker.worker.log import log
 from tasker.worker.slots import Slots
 from tasker.worker.submissions import Answer, Prepare
 from tasker.worker.turns import Turns
 
-_log = structlog.get_logger("tasker.worker")
 _GOODBYE_S = 3.0
 _CALL_S, _CALL_MAX_S = 1.0, 60.0
 _TROUBLE_PAUSE_S, _TROUBLE_PAUSE_MAX_S = 0.1, 5.0
@@ -177,13 +175,13 @@ class Worker:
                     pause_s, call_s = _TROUBLE_PAUSE_S, self._call_s
                 connection.terminate()
                 if isinstance(error, TimeoutError):
-                    _log.warning("the database did not answer in time", seconds=call_s)
+                    log.warning("the database did not answer in time", seconds=call_s)
                     call_s = min(call_s * 2, _CALL_MAX_S)
                 elif isinstance(error, CONNECTION_ERRORS):
-                    _log.warning("the database connection was lost", error=str(error))
+                    log.warning("the database connection was lost", error=str(error))
                 else:
                     # A traceback only of what is not the database's: it would show the values of users' steps.
-                    _log.error(
+                    log.error(
                         "a turn failed; trying again",
                         error=f"{type(error).__name__}: {error}",
                         seconds=pause_s,
@@ -198,7 +196,7 @@ class Worker:
         await self.turns.run(connection)
         if not self.turns.session_ended:
             return True
-        _log.warning("the session was ended by others; opening a new one", session=self.turns.session)
+        log.warning("the session was ended by others; opening a new one", session=self.turns.session)
         self._is_open = False
         await self.turns.leave_session(connection)
         if self.turns.is_draining:
@@ -238,7 +236,7 @@ class Worker:
                     pass
                 await connection.close()
         except Exception as error:
-            _log.warning("could not end the session; its lease will", error=str(error) or type(error).__name__)
+            log.warning("could not end the session; its lease will", error=str(error) or type(error).__name__)
         connection.terminate()
 
     def _notified(self, *_: object) -> None:

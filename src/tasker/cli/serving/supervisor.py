@@ -13,8 +13,6 @@ from asyncio.subprocess import Process
 from dataclasses import replace
 from subprocess import PIPE
 
-import structlog
-
 from tasker.cli.exits import STARTUP_CODES
 from tasker.cli.serving.child import Work, work_in_foreground
 from tasker.embedded import start
@@ -24,8 +22,8 @@ from tasker.store.connection import connect
 from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.verbs import Verbs
 from tasker.worker.host import host_name
+from tasker.worker.log import log
 
-_log = structlog.get_logger("tasker.worker")
 RESTART_FIRST_S, RESTART_MAX_S = 0.1, 1.0
 SHORT_LIFE_S = 5.0
 
@@ -87,7 +85,7 @@ class Supervisor:
             if code in STARTUP_CODES:
                 self._signalled()
                 return code
-            _log.warning("a worker process ended; starting another", pid=pid, exit_code=code)
+            log.warning("a worker process ended; starting another", pid=pid, exit_code=code)
             while not await self._end_sessions(pid, f"its process died (exit code {code})", is_loss=True):
                 if await self._is_stopping_within(RESTART_MAX_S):
                     return 0
@@ -125,6 +123,6 @@ class Supervisor:
             finally:
                 await connection.close()
         except (*CONNECTION_ERRORS, TaskerError) as error:
-            _log.warning("could not end the session of a dead worker process", pid=pid, error=str(error))
+            log.warning("could not end the session of a dead worker process", pid=pid, error=str(error))
             return False
         return True
