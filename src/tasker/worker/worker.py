@@ -12,6 +12,7 @@ from contextlib import suppress
 from uuid import UUID, uuid4
 
 from tasker.handlers import Handler
+from tasker.handlers.api_closing import close_api_clients
 from tasker.handlers.resolution import offers
 from tasker.settings import Settings
 from tasker.store.connection import Connection, connect, connect_with_patience
@@ -157,6 +158,7 @@ class Worker:
             heartbeat.stop()
             await self._executor.close()
             await self._checkpoints.close()
+            await close_api_clients()
             await self._say_goodbye(connection)
             await asyncio.to_thread(heartbeat.join)
 
