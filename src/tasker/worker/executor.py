@@ -39,14 +39,14 @@ class Executor:
         threads: int,
         result_bytes_max: int,
         done: Callable[[Held], None],
-        save: Callable[[Held, str], Coroutine[Any, Any, None]] | None = None,
+        save: Callable[[Held, str], Coroutine[Any, Any, None]],
     ) -> None:
         self._slots = slots
         self._threads = StepThreads(threads)
         self._processes = ProcessSlots()
         self._result_bytes_max = result_bytes_max
         self._done = done
-        self._save = save or _save_nothing
+        self._save = save
         self._tasks: dict[asyncio.Task[None], Held] = {}
         self._timed: set[Held] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -254,7 +254,3 @@ class Executor:
         self._timed.discard(held)
         self._slots.give_back(held)
         self._done(held)
-
-
-async def _save_nothing(held: Held, state: str) -> None:
-    """Where nobody keeps checkpoints they live as long as their attempt."""
