@@ -167,7 +167,7 @@ class Tasker:
         async def submit(connection: Connection) -> Sequence[Submitted]:
             return await self._verbs.submit(connection, await prepare(connection))
 
-        answers = None if self._worker is None else await self._worker.submit_here(prepare)
+        answers = None if self._worker is None else await self._worker.submit_here(prepare, len(wanted))
         if answers is None:
             answers = await self._ask(submit)
             if self._worker is not None:

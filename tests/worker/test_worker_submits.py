@@ -54,6 +54,16 @@ async def test_many_that_submit_at_once_hinder_nobody(start: Start, calls: Count
     assert calls["submit"] > 0
 
 
+async def test_more_than_fit_go_the_ordinary_way(start: Start, calls: Counter[str]) -> None:
+    """A large batch keeps no turn waiting: it is submitted beside them, and claimed."""
+    tasker = await start("a", {"a": _nothing}, concurrency=10)
+    await until(lambda: tasker._worker is not None and tasker._worker.turns._is_resting, "it rests")
+    tasks = await tasker.submit_many("flow", [{}] * 11, namespace="tests")
+    assert (calls["submit"], calls["submit_here"]) == (1, 0)
+    for task in tasks:
+        assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+
+
 async def test_what_is_refused_is_the_submitters_alone(start: Start) -> None:
     """The worker goes on as if nothing had been asked."""
     tasker = await start("a", {"a": _nothing}, poll_s=30)

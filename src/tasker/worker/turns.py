@@ -81,9 +81,11 @@ class Turns:
         self._is_hungry = True
         self._wake.set()
 
-    async def submit_here(self, prepare: Prepare) -> Answer:
-        """Submits tasks in the next turn, if the loop has nothing else to do; else answers None at once."""
-        if not self._is_resting or not self.is_idle or self.is_draining or self._submissions:
+    async def submit_here(self, prepare: Prepare, count: int) -> Answer:
+        """Submits so many tasks in the next turn, if the loop has nothing else to do and may have room for them; else
+        answers None at once."""
+        is_free = self._is_resting and self.is_idle and not self.is_draining and not self._submissions
+        if not is_free or count > sum(self._room()):
             return None
         self._wake.set()
         return await self._submissions.put(prepare)

@@ -126,12 +126,12 @@ class Worker:
         """There may be work."""
         self.turns.wake()
 
-    async def submit_here(self, prepare: Prepare) -> Answer:
-        """Submits on the session's own connection, and starts what it can, if this worker has nothing to do.
+    async def submit_here(self, prepare: Prepare, count: int) -> Answer:
+        """Submits so many tasks on the session's own connection, and starts what it can, if this worker is idle.
 
-        None: it has, or the connection was cut, and nobody knows whether it happened: submit the same ids elsewhere.
+        None: it is not, or the connection was cut, and nobody knows whether it happened: submit the same ids elsewhere.
         """
-        return await self.turns.submit_here(prepare) if self._is_open else None
+        return await self.turns.submit_here(prepare, count) if self._is_open else None
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
