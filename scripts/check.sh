@@ -27,7 +27,7 @@ on_older_postgres() {
         return
     fi
     suites=
-    for folder in verbs reads worker survival embedded; do
+    for folder in verbs reads worker workflows survival embedded; do
         if [ -d tests/$folder ]; then suites="$suites tests/$folder"; fi
     done
     # shellcheck disable=SC2086  (one word a folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasker import __version__
+from tasker_core.batch_processing import Batchable, BatchAggregationScenario
 from tasker_core.bootstrap import (
     bootstrap_worker,
     get_worker_status,
@@ -71,10 +72,12 @@ from tasker_core.registry import (
     ResolverChain,
     ResolverNotFoundError,
 )
-from tasker_core.step_handler import DecisionHandler, StepHandler
+from tasker_core.step_handler import ApiHandler, ApiResponse, DecisionHandler, StepHandler
 from tasker_core.template_discovery import HandlerDiscovery, TemplateParser, TemplatePath
 from tasker_core.types import (
     BatchAnalyzerOutcome,
+    BatchWorkerConfig,
+    BatchWorkerContext,
     BatchWorkerOutcome,
     BootstrapConfig,
     BootstrapResult,
@@ -99,14 +102,8 @@ from tasker_core.worker import Worker
 
 LATER = frozenset(
     {
-        "ApiHandler",
-        "ApiResponse",
         "BasePublisher",
         "BaseSubscriber",
-        "BatchAggregationScenario",
-        "BatchWorkerConfig",
-        "BatchWorkerContext",
-        "Batchable",
         "ComponentHealth",
         "DomainEventMetadata",
         "EventBridge",
@@ -166,11 +163,17 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "ApiHandler",
+    "ApiResponse",
     "AuthenticationError",
     "AuthorizationError",
     "BaseResolver",
+    "BatchAggregationScenario",
     "BatchAnalyzerOutcome",
+    "BatchWorkerConfig",
+    "BatchWorkerContext",
     "BatchWorkerOutcome",
+    "Batchable",
     "BootstrapConfig",
     "BootstrapResult",
     "BusinessLogicError",

@@ -20,10 +20,7 @@ from tasker.handlers.resolution_methods import step_method
 from tasker.model.errors import InvalidHandler, PermanentError, StepError
 from tasker_core.types import FfiStepEvent, StepContext, StepHandlerResult
 
-_LATER = {
-    "batch_processing_outcome": "batches are not in this version of Tasker: see docs/compatibility.md",
-    "checkpoint_yield": "checkpoints are not in this version of Tasker: see docs/compatibility.md",
-}
+_LATER = {"batch_processing_outcome": "batches are not in this version of Tasker: see docs/compatibility.md"}
 
 
 def adapt(obj: Any, name: str | None, method: str | None) -> Handler:
@@ -55,13 +52,16 @@ def adapt(obj: Any, name: str | None, method: str | None) -> Handler:
 
 def _call(make: Callable[[EngineContext], Any], code: Callable[..., Any], name: str) -> Callable[[EngineContext], Any]:
     def call(context: EngineContext) -> Any:
-        try:
-            result = code(make(context), context_of(context, name))
-            if inspect.isawaitable(result):
-                result = asyncio.run(cast("Coroutine[Any, Any, Any]", result))
-        except Exception as error:
-            raise raised(error) from error
-        return kept(result)
+        while True:
+            try:
+                result = code(make(context), context_of(context, name))
+                if inspect.isawaitable(result):
+                    result = asyncio.run(cast("Coroutine[Any, Any, Any]", result))
+            except Exception as error:
+                raise raised(error) from error
+            if not _yielded(result):
+                return kept(result)
+            context.save_checkpoint(**_checkpoint(result))
 
     return call
 
@@ -70,11 +70,14 @@ def _async_call(
     make: Callable[[EngineContext], Any], code: Callable[..., Any], name: str
 ) -> Callable[[EngineContext], Any]:
     async def call(context: EngineContext) -> Any:
-        try:
-            result = await code(make(context), context_of(context, name))
-        except Exception as error:
-            raise raised(error) from error
-        return kept(result)
+        while True:
+            try:
+                result = await code(make(context), context_of(context, name))
+            except Exception as error:
+                raise raised(error) from error
+            if not _yielded(result):
+                return kept(result)
+            await context.save_checkpoint(**_checkpoint(result))
 
     return call
 
@@ -121,6 +124,7 @@ def _sequence_of(context: EngineContext) -> dict[str, Any]:
             "max_attempts": context.max_attempts,
             "retryable": step.retry.retryable,
             "inputs": None,
+            "checkpoint": _checkpoint_of(context),
         },
         "dependency_results": {name: _envelope(context, name) for name in context.get_dependency_result_keys()},
         "step_definition": {
@@ -135,6 +139,16 @@ def _sequence_of(context: EngineContext) -> dict[str, Any]:
                 "initialization": context.configuration,
             },
         },
+    }
+
+
+def _checkpoint_of(context: EngineContext) -> dict[str, Any] | None:
+    if not context.has_checkpoint:
+        return None
+    return {
+        "cursor": context.checkpoint_cursor,
+        "items_processed": context.checkpoint_items_processed,
+        "accumulated_results": context.accumulated_results,
     }
 
 
@@ -153,6 +167,17 @@ def _envelope(context: EngineContext, step_name: str) -> dict[str, Any]:
 # What comes out -------------------------------------------------------------------------------------------------------
 
 
+def _yielded(result: Any) -> bool:
+    """Whether the handler wants to go on from a checkpoint: it is called again, on the same attempt."""
+    return isinstance(result, StepHandlerResult) and result.metadata.get("checkpoint_yield") is True
+
+
+def _checkpoint(result: StepHandlerResult) -> dict[str, Any]:
+    said = result.result or {}
+    done, gathered = said.get("items_processed") or 0, said.get("accumulated_results")
+    return {"cursor": said.get("cursor"), "items_processed": done, "accumulated": gathered}
+
+
 def kept(result: Any) -> Any:
     """What the engine keeps of a returned value. Raises the failure that a StepHandlerResult says."""
     if not isinstance(result, StepHandlerResult):
@@ -160,7 +185,7 @@ def kept(result: Any) -> Any:
     if not result.is_success:
         raise failed(result)
     for key, problem in _LATER.items():
-        if key in (result.result or {}) or key in result.metadata:
+        if key in (result.result or {}):
             raise PermanentError(problem, error_code="not_available")
     return _plain(result.result or {})
 

@@ -188,7 +188,7 @@ DSL = """
     from pydantic import BaseModel
     from tasker_core.errors import PermanentError, RetryableError
     from tasker_core.step_handler.functional import Decision, decision_handler, depends_on, inputs, step_handler
-    from tasker_core import StepHandlerResult, TaskerClient
+    from tasker_core import Batchable, StepHandler, StepHandlerResult, TaskerClient
 
     class Order(BaseModel):
         email: str
@@ -231,6 +231,26 @@ DSL = """
     @step_handler("child")
     async def child():
         return {"uuid": TaskerClient().create_task("busy", namespace="shop").task_uuid}
+
+    class Walk(StepHandler, Batchable):
+        handler_name = "walk"
+
+        def call(self, context):
+            done = context.checkpoint_cursor or 0
+            SEEN.append((done, context.checkpoint_items_processed, context.accumulated_results, context.retry_count))
+            if done == 2 and not context.is_retry():
+                raise RetryableError("broken")
+            if done < 3:
+                return self.checkpoint_yield(done + 1, done + 1, {"sum": done})
+            return self.success({"done": done})
+
+    class WalkOn(Walk):
+        handler_name = "walk_on"
+
+        async def call(self, context):
+            return Walk.call(self, context)
+
+    SEEN = []
 
     @step_handler("alone")
     def alone():
@@ -287,6 +307,25 @@ def test_plain_handlers_run_one_at_a_time(application: Application) -> None:
     import app_handlers
 
     assert app_handlers.MOST == [1]
+
+
+@pytest.mark.parametrize("walk", ["walk", "walk_on"])
+def test_a_checkpoint_is_gone_on_from(application: Application, walk: str) -> None:
+    """A handler that yields one is called again with it, on the same attempt; so is the next attempt after a failure."""
+    step = f"{{name: a, handler: {{callable: {walk}}}, retry: {{backoff: none}}}}"
+    client = application(f"{{name: t, namespace_name: n, version: 1.0.0, steps: [{step}]}}", app_handlers=DSL)
+    done = ended(client, client.create_task("t", namespace="n"))
+    assert results(done) == {"a": {"done": 3}}
+    assert done.steps[0]["attempts"] == 2
+    import app_handlers
+
+    assert app_handlers.SEEN == [
+        (0, 0, None, 0),
+        (1, 1, {"sum": 0}, 0),
+        (2, 2, {"sum": 1}, 0),
+        (2, 2, {"sum": 1}, 1),
+        (3, 3, {"sum": 2}, 1),
+    ]
 
 
 def test_two_namespaces_may_have_a_task_of_one_name(application: Application) -> None:

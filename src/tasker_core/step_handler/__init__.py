@@ -1,12 +1,15 @@
 """Handlers: classes and functions."""
 
+from tasker_core.step_handler.api import ApiHandler, APIMixin, ApiResponse
 from tasker_core.step_handler.base import StepHandler
 from tasker_core.step_handler.decision import DecisionHandler
+from tasker_core.step_handler.decision_mixin import DecisionMixin
 from tasker_core.step_handler.functional import (
     BatchConfig,
     Decision,
     FunctionalHandler,
     HandlerDecorator,
+    api_handler,
     batch_analyzer,
     batch_worker,
     decision_handler,
@@ -14,9 +17,11 @@ from tasker_core.step_handler.functional import (
     inputs,
     step_handler,
 )
-from tasker_core.step_handler.mixins import DecisionMixin
 
 __all__ = [
+    "APIMixin",
+    "ApiHandler",
+    "ApiResponse",
     "BatchConfig",
     "Decision",
     "DecisionHandler",
@@ -24,6 +29,7 @@ __all__ = [
     "FunctionalHandler",
     "HandlerDecorator",
     "StepHandler",
+    "api_handler",
     "batch_analyzer",
     "batch_worker",
     "decision_handler",

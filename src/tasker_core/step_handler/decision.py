@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasker_core.step_handler.base import StepHandler
-from tasker_core.step_handler.mixins import DecisionMixin
+from tasker_core.step_handler.decision_mixin import DecisionMixin
 
 
 class DecisionHandler(DecisionMixin, StepHandler):

@@ -14,11 +14,12 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 
 from tasker.handlers.handler import ADAPT
+from tasker.model.errors import PermanentError, RetryableError, StepError
 from tasker_core.adapters import adapt
-from tasker_core.errors import PermanentError, RetryableError, TaskerError
+from tasker_core.step_handler.api import APIMixin
 from tasker_core.step_handler.base import StepHandler
-from tasker_core.step_handler.mixins import DecisionMixin
-from tasker_core.types import ErrorType, StepContext, StepHandlerResult
+from tasker_core.step_handler.decision_mixin import DecisionMixin
+from tasker_core.types import BatchWorkerContext, ErrorType, StepContext, StepHandlerResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 HandlerDecorator = Callable[[F], F]
@@ -101,8 +102,22 @@ def batch_analyzer(name: str, worker_template: str, version: str = "1.0.0") -> H
 
 
 def batch_worker(name: str, version: str = "1.0.0") -> HandlerDecorator[Any]:
-    """Make a function the handler of a part of a batch; `batch_context` is None until batches are there."""
-    return _decorator(name, version, _wrapped, extra={"batch_context": lambda handler, context: None})
+    """Make a function the handler of a part of a batch; `batch_context` is None outside of a batch."""
+    read = BatchWorkerContext.from_step_context
+    return _decorator(name, version, _wrapped, extra={"batch_context": lambda handler, context: read(context)})
+
+
+def api_handler(
+    name: str,
+    base_url: str,
+    version: str = "1.0.0",
+    timeout: float = 30.0,
+    default_headers: dict[str, str] | None = None,
+) -> HandlerDecorator[Any]:
+    """Make a function the handler `name`; its argument `api` is the handler, with `get`, `post`, `api_success`, …"""
+    attributes = {"base_url": base_url, "default_timeout": timeout, "default_headers": default_headers or {}}
+    client = type("FunctionApi", (APIMixin,), attributes)
+    return _decorator(name, version, _wrapped, client, extra={"api": lambda handler, context: handler})
 
 
 def _decorator(
@@ -211,12 +226,14 @@ def _decided(handler: StepHandler, value: Any) -> StepHandlerResult:
 
 
 def _failure(error: Exception) -> StepHandlerResult:
-    if isinstance(error, TaskerError):
+    if isinstance(error, StepError):
         kind = ErrorType.HANDLER_ERROR
         if isinstance(error, PermanentError):
             kind = ErrorType.PERMANENT_ERROR
         elif isinstance(error, RetryableError):
             kind = ErrorType.RETRYABLE_ERROR
-        return StepHandlerResult.failure(error.message, kind, error.retryable, error.metadata, error.error_code)
+        wait = {} if error.retry_after is None else {"retry_after": error.retry_after}
+        metadata = {**wait, **error.metadata}
+        return StepHandlerResult.failure(error.message, kind, error.retryable, metadata, error.error_code)
     metadata = {"exception_type": type(error).__name__, "traceback": traceback.format_exc()}
     return StepHandlerResult.failure(str(error), ErrorType.HANDLER_ERROR, True, metadata)

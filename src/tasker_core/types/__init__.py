@@ -2,9 +2,19 @@
 
 from tasker_core.types.batch import (
     BatchAnalyzerOutcome,
+    BatchMetadata,
+    BatchProcessingOutcome,
+    BatchWorkerConfig,
+    BatchWorkerContext,
     BatchWorkerOutcome,
+    CreateBatchesOutcome,
     CursorConfig,
     FailureStrategy,
+    NoBatchesOutcome,
+    RustBatchWorkerInputs,
+    RustCursorConfig,
+    create_batches,
+    no_batches,
 )
 from tasker_core.types.context import FfiStepEvent, StepContext
 from tasker_core.types.decision import DecisionPointOutcome, DecisionType
@@ -28,9 +38,14 @@ from tasker_core.types.runtime import (
 
 __all__ = [
     "BatchAnalyzerOutcome",
+    "BatchMetadata",
+    "BatchProcessingOutcome",
+    "BatchWorkerConfig",
+    "BatchWorkerContext",
     "BatchWorkerOutcome",
     "BootstrapConfig",
     "BootstrapResult",
+    "CreateBatchesOutcome",
     "CursorConfig",
     "DecisionPointOutcome",
     "DecisionType",
@@ -39,7 +54,10 @@ __all__ = [
     "FfiDispatchMetrics",
     "FfiStepEvent",
     "LogContext",
+    "NoBatchesOutcome",
     "ResultStatus",
+    "RustBatchWorkerInputs",
+    "RustCursorConfig",
     "StarvationWarning",
     "StepContext",
     "StepError",
@@ -48,4 +66,6 @@ __all__ = [
     "StepHandlerResult",
     "WorkerState",
     "WorkerStatus",
+    "create_batches",
+    "no_batches",
 ]
