@@ -311,7 +311,7 @@ def test_plain_handlers_run_one_at_a_time(application: Application) -> None:
 
 @pytest.mark.parametrize("walk", ["walk", "walk_on"])
 def test_a_checkpoint_is_gone_on_from(application: Application, walk: str) -> None:
-    """A handler that yields one is called again with it, on the same attempt; so is the next attempt after a failure."""
+    """A handler that yields one is called again with it, on the same attempt; so is the next one after a failure."""
     step = f"{{name: a, handler: {{callable: {walk}}}, retry: {{backoff: none}}}}"
     client = application(f"{{name: t, namespace_name: n, version: 1.0.0, steps: [{step}]}}", app_handlers=DSL)
     done = ended(client, client.create_task("t", namespace="n"))
