@@ -180,22 +180,35 @@ def _checkpoint(result: StepHandlerResult) -> dict[str, Any]:
 
 def kept(result: Any) -> Any:
     """What the engine keeps of a returned value. Raises the failure that a StepHandlerResult says."""
-    if not isinstance(result, StepHandlerResult):
+    if isinstance(result, StepHandlerResult):
+        if not result.is_success:
+            raise failed(result)
+        result = result.result or {}
+    if not isinstance(result, dict):
         return result
-    if not result.is_success:
-        raise failed(result)
     for key, problem in _LATER.items():
-        if key in (result.result or {}):
+        if key in result:
             raise PermanentError(problem, error_code="not_available")
-    return _plain(result.result or {})
+    return _plain(cast("dict[str, Any]", result))
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    """Like the JSON mode of pydantic, in which the published SDK wrote results: NaN and infinity are null."""
+    """Like the JSON mode of pydantic, in which the published package wrote results: NaN and infinity are null.
+
+    What has no such form is left to the engine, which says where it lies.
+    """
     try:
-        return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+        return _as_json(value)
     except TypeError:
-        return StepHandlerResult.success(value).model_dump(mode="json")["result"]
+        pass
+    try:
+        return _as_json(StepHandlerResult.success(value).model_dump(mode="json")["result"])
+    except (TypeError, ValueError):
+        return value
+
+
+def _as_json(value: dict[str, Any]) -> dict[str, Any]:
+    return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
 
 
 def failed(result: StepHandlerResult) -> StepError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 import tasker
+from tasker.handlers import outcome_of_result
 from tasker_core import (
     ApiResponse,
     Batchable,
@@ -166,6 +169,29 @@ def test_failures_become_the_engines_errors() -> None:
     assert kept(StepHandlerResult.success({"a": float("inf"), "b": {1: 2}})) == {"a": None, "b": {"1": 2}}
     with pytest.raises(tasker.PermanentError, match="batches are not in this version"):
         kept(StepHandlerResult.success({"batch_processing_outcome": {}}))
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (float("nan"), None),
+        (Decimal("1.5"), "1.5"),
+        (b"text", "text"),
+        ({1: Total(total=2)}, {"1": {"total": 2}}),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+    ],
+)
+def test_results_become_json_as_they_did(value: Any, plain: Any) -> None:
+    """Of a StepHandlerResult and of a plain dict."""
+    assert kept(StepHandlerResult.success({"a": value})) == kept({"a": value}) == {"a": plain}
+
+
+@pytest.mark.parametrize("value", [2**70, "\ud800", object(), b"\xff"])
+def test_what_cannot_be_json_is_told_by_the_engine(value: Any) -> None:
+    """For good, and with the place where it lies."""
+    outcome = outcome_of_result(kept({"a": value}))
+    assert outcome.kind == "failed"
+    assert "$.a" in (outcome.payload or "")
 
 
 def test_errors_belong_to_the_engines_family() -> None:
