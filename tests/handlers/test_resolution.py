@@ -296,6 +296,9 @@ def test_a_resolver_is_asked_once_a_step_of_a_template():
     assert [one.handler is not None for one in plan.steps.values()] == [True, True]
     assert len(resolver.asked) == 2
     assert {"pay:known", "pay:known@ours", "pay:1", "pay:1#late@ours"} <= set(offers(registry))
+    asked = len(resolver.asked)
+    assert registry["pay:1#late@ours"].pool == "thread"
+    assert len(resolver.asked) == asked
 
 
 def test_a_resolver_that_fails_is_named():

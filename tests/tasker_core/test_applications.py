@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from core_support import Application
 
+from tasker.model.errors import TaskNotFound
 from tasker_core import (
     HandlerRegistry,
     TaskerClient,
@@ -337,6 +338,24 @@ def test_two_namespaces_may_have_a_task_of_one_name(application: Application) ->
     second = client.create_task("t", namespace="second")
     assert list(results(ended(client, first))) == ["a"]
     assert list(results(ended(client, second))) == ["b"]
+
+
+async def test_a_worker_starts_while_a_loop_runs(application: Application) -> None:
+    """As web frameworks start it, and their routes call the client."""
+    client = application(BUSY, app_handlers=DSL)
+    assert ended(client, client.create_task("busy", namespace="shop")).status == "complete"
+
+
+def test_a_task_is_cancelled(application: Application) -> None:
+    """And a task that nobody knows is an error."""
+    client = application("{name: t, namespace_name: n, version: 1.0.0, steps: [{name: a, handler: {callable: none}}]}")
+    task = client.create_task("t", namespace="n", idempotency_key="k")
+    assert client.create_task("t", namespace="n", idempotency_key="k").task_uuid == task.task_uuid
+    assert client.cancel_task(task.task_uuid) == {"cancelled": True}
+    assert client.get_task(task.task_uuid).status == "cancelled"
+    assert [one.status for one in client.list_tasks(status="cancelled", limit=1).tasks] == ["cancelled"]
+    with pytest.raises(TaskNotFound):
+        client.get_task(task.task_uuid.replace(task.task_uuid[-4:], "0000"))
 
 
 def test_a_changed_template_is_published_anew(application: Application) -> None:

@@ -89,6 +89,9 @@ def test_packages_are_searched_and_broken_ones_hurt_nobody(registry, tmp_path, m
         "class Unnamed(StepHandler):\n    def call(self, context): return None\n"
         "class Named(Unnamed):\n    handler_name = 'named'\n"
         "@step_handler('function')\ndef function(): pass\n"
+        "class Proxy:\n"
+        "    def __getattribute__(self, name): raise RuntimeError('no request')\n"
+        "request = Proxy()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert registry.discover_handlers("searched_for_tests") == 2

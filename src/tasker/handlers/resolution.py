@@ -84,7 +84,7 @@ class Registry(dict[str, Handler]):
         self.paths = dict(paths or {})
         self.resolvers = tuple(resolvers)
         self._chain = sorted((_ByName(self), _ByPath(self.paths), *resolvers), key=lambda one: one.priority)
-        self._offers: dict[str, HandlerRef] = {}
+        self._offers: dict[str, Handler] = {}
         names = [one.name for one in self._chain]
         for one in resolvers:
             if not one.name or names.count(one.name) > 1:
@@ -95,7 +95,7 @@ class Registry(dict[str, Handler]):
 
     def __missing__(self, key: str) -> Handler:
         """The handler of one of the offers."""
-        return self.resolve(self._offers[key])
+        return self._offers[key]
 
     def resolve(self, ref: HandlerRef) -> Handler:
         """The handler that a step names. Raises HandlerNotFound, and InvalidHandler where it cannot be called."""
@@ -104,7 +104,7 @@ class Registry(dict[str, Handler]):
                 found = resolver.resolve(ref)
                 if found is not None:
                     handler = found if isinstance(found, Handler) else as_handler(found, ref.callable, ref.method)
-                    self._offers[ref.key] = ref
+                    self._offers[ref.key] = handler
                     return handler
             except InvalidHandler:
                 raise

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import structlog
 
@@ -152,8 +152,8 @@ class HandlerRegistry:
     def _register_module(self, module: ModuleType, base_class: type) -> int:
         count = 0
         for name, obj in list(vars(module).items()):
-            handler_class: Any = obj if isinstance(obj, type) else inspect.getattr_static(obj, "_handler_class", None)
-            if not (isinstance(handler_class, type) and issubclass(handler_class, base_class)):
+            handler_class: Any = obj if _is_class(obj) else inspect.getattr_static(obj, "_handler_class", None)
+            if not (_is_class(handler_class) and issubclass(handler_class, base_class)):
                 continue
             if not name.startswith("_"):
                 self._paths[f"{module.__name__}.{name}"] = handler_class
@@ -194,6 +194,11 @@ def _definition(handler: str | HandlerDefinition | HandlerWrapper) -> HandlerDef
     if isinstance(handler, HandlerWrapper):
         return HandlerDefinition(handler.callable, handler.method, handler.resolver, handler.initialization)
     return handler
+
+
+def _is_class(obj: Any) -> bool:
+    """Asks the type alone: a module may hold proxies that raise when they are asked anything."""
+    return issubclass(cast("type[object]", type(obj)), type)
 
 
 def _is_of_tests(name: str) -> bool:
