@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 _TIMED = re.compile(
-    r"select \* from \w+\.(submit|submit_here|checkpoint|report|claim|beat|open_session|end_session|sweep|act)\(.*\)", re.DOTALL
+    r"select \* from \w+\.(submit|submit_here|checkpoint|report|claim|beat|open_session|end_session|sweep|act)\(.*\)",
+    re.DOTALL,
 )
 
 

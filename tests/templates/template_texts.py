@@ -54,7 +54,8 @@ steps:
     handler: check
   - name: charge
     description: Charges the card.
-    handler: {callable: "Shop::Charge", method: go, resolver: ours, initialization: {gateway: sandbox, limits: {max: 10}}}
+    handler:
+      {callable: "Shop::Charge", method: go, resolver: ours, initialization: {gateway: sandbox, limits: {max: 10}}}
     type: standard
     dependencies: [check]
     retry: {retryable: false, max_attempts: 7, backoff: linear, backoff_base_ms: 1, max_backoff_ms: 2, jitter: 0}
