@@ -51,7 +51,10 @@ def shared_server(meeting_place: Path) -> Generator[str]:
             if started is None:
                 fcntl.flock(users_lock, fcntl.LOCK_UN)
             else:
+                # Who comes now waits, finds no note, and starts a server anew.
+                fcntl.flock(start_lock, fcntl.LOCK_EX)
                 fcntl.flock(users_lock, fcntl.LOCK_EX)
+                note.unlink()
                 _remove(*started)
 
 
