@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from support.clock import Clock, TimedConnection
+from support.clock import Clock
 from support.session import Session
 from support.templates import template
 from tasker.model.template import Template
 from tasker.store.connection import connect
 from tasker.store.verbs import Submit, Verbs
 from tasker.templates.publishing import publish
+from tasker.testing.clock import TimedConnection
 
 
 class Engine:

@@ -31,9 +31,10 @@ def _soon() -> datetime:
 
 @dataclass(slots=True)
 class Clock:
-    """`chance` (0 to 1) is what the engine would draw for the jitter of a retry: 0 is the policy's wait itself."""
+    """`chance` (0 to 1) is what the engine would draw for the jitter of a retry: 0 is the policy's wait itself. With
+    None the engine draws."""
 
-    chance: float = 0.0
+    chance: float | None = 0.0
     now: datetime = field(default_factory=_soon)
 
     def advance(self, seconds: float) -> None:
@@ -51,48 +52,48 @@ class TimedConnection:
     """A connection that gives the verbs the clock's time; all else goes to the driver as it is."""
 
     def __init__(self, raw: Connection, clock: Clock) -> None:
-        self._raw = raw
+        self.raw = raw
         self._clock = clock
 
     async def fetch(self, query: str, /, *args: Any) -> list[Any]:
         """As the driver's, at the clock's time."""
-        return await self._raw.fetch(*self._timed(query, args))
+        return await self.raw.fetch(*self._timed(query, args))
 
     async def fetchrow(self, query: str, /, *args: Any) -> Any:
         """As the driver's, at the clock's time."""
-        return await self._raw.fetchrow(*self._timed(query, args))
+        return await self.raw.fetchrow(*self._timed(query, args))
 
     async def fetchval(self, query: str, /, *args: Any) -> Any:
         """As the driver's, at the clock's time."""
-        return await self._raw.fetchval(*self._timed(query, args))
+        return await self.raw.fetchval(*self._timed(query, args))
 
     async def execute(self, query: str, /, *args: Any) -> Any:
         """As the driver's, at the clock's time."""
-        return await self._raw.execute(*self._timed(query, args))
+        return await self.raw.execute(*self._timed(query, args))
 
     async def add_listener(self, channel: str, callback: Callable[..., None], /) -> None:
         """As the driver's."""
-        await self._raw.add_listener(channel, callback)
+        await self.raw.add_listener(channel, callback)
 
     async def close(self) -> None:
         """As the driver's."""
-        await self._raw.close()
+        await self.raw.close()
 
     def transaction(self, **options: Any) -> AbstractAsyncContextManager[Any]:
         """As the driver's."""
-        return self._raw.transaction(**options)
+        return self.raw.transaction(**options)
 
     def get_server_version(self) -> Any:
         """As the driver's."""
-        return self._raw.get_server_version()
+        return self.raw.get_server_version()
 
     def is_closed(self) -> bool:
         """As the driver's."""
-        return self._raw.is_closed()
+        return self.raw.is_closed()
 
     def terminate(self) -> None:
         """As the driver's."""
-        self._raw.terminate()
+        self.raw.terminate()
 
     def _timed(self, query: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
         verb = _TIMED.fullmatch(query)
