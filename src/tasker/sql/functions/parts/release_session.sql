@@ -33,7 +33,8 @@ begin
   queued as (
     insert into tasker_engine.ready (lane, task_id, number, born_at)
     select tasker_engine.lane(channel_id, case when is_suspect then 2 else 1 end, class), task_id, number, born_at
-    from moved where not is_over and paused_at is null),
+    from moved where not is_over and paused_at is null
+    order by born_at, task_id, number),  -- the oldest task comes first again
   history as (
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, session_id, at, detail)
     select task_id, number, moves, 'in_progress', state, attempt, _session, _now, tasker_engine.worker_lost(losses) from moved)
