@@ -9,7 +9,7 @@ from support.until import until
 
 async def until_blocked(engine: Any, connection: Any) -> None:
     """Returns when the server process of the connection waits for a lock that another one holds."""
-    pid = connection.get_server_pid()
+    pid = connection.raw.get_server_pid()
 
     async def is_blocked() -> bool:
         return bool(await engine.value("select cardinality(pg_blocking_pids($1)) > 0", pid))

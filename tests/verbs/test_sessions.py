@@ -220,7 +220,7 @@ async def test_ending_a_session_cuts_the_connection_that_works_for_it(engine: En
     theirs = await engine.connect()
     worker = await engine.session(connection=theirs)
     [grant] = await worker.claim()
-    pid = theirs.get_server_pid()
+    pid = theirs.raw.get_server_pid()
     turn = theirs.transaction()
     await turn.start()
     await worker.succeed(grant)

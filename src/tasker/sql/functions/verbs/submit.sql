@@ -23,7 +23,7 @@ begin
   _now := tasker_engine.clock(_now);
   select t.* into template from tasker_engine.templates t
   where t.template_id = tasker_engine.find_template(_namespace, _template, _version);
-  ids := coalesce(_task_ids, array(select tasker_engine.uuid7(_now) from unnest(_contexts)));
+  ids := coalesce(_task_ids, array(select tasker_engine.uuid7(_now) as id from unnest(_contexts) order by id));
   perform tasker_engine.check_submission(ids, _contexts, _options, _now);
   perform tasker_engine.check_sizes(_contexts);
   if _options is not null or template.identity_strategy <> 'always_unique' then
