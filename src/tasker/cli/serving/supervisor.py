@@ -100,6 +100,8 @@ class Supervisor:
         assert child.stdin is not None  # noqa: S101 - it is a pipe
         child.stdin.write(self._work.to_json().encode() + b"\n")
         self._children.add(child)
+        if self._stopping.is_set():  # the signal came while it was being made
+            child.send_signal(signal.SIGTERM)
         try:
             return await child.wait(), child.pid
         finally:
