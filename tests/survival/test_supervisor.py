@@ -235,6 +235,21 @@ async def test_a_signal_while_it_starts(parent_of: Callable[..., Parent], databa
     await until(lambda: ask(database, _LIVE)[0][0] == 0, "no child lives")
 
 
+async def test_a_signal_while_a_child_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that is not known yet when the signal comes gets it as soon as it is."""
+    supervisor, make = Supervisor(Work(dsn="postgresql:///nowhere"), 1), asyncio.create_subprocess_exec
+
+    async def slow(*_: object, **options: Any) -> object:
+        child = await make(sys.executable, "-c", "import time; time.sleep(60)", **options)
+        supervisor._signalled()
+        return child
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    async with asyncio.timeout(20):
+        code, _ = await supervisor._live_once()
+    assert code == -signal.SIGTERM
+
+
 _LIVE = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'tasker'"
 
 

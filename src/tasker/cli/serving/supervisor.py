@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import Process
+from contextlib import suppress
 from dataclasses import replace
 from subprocess import PIPE
 
@@ -70,7 +71,7 @@ class Supervisor:
         self._signals += 1
         self._stopping.set()
         for child in self._children:
-            child.send_signal(signal.SIGTERM if self._signals == 1 else signal.SIGKILL)
+            _send(child, signal.SIGTERM if self._signals == 1 else signal.SIGKILL)
 
     async def _keep(self) -> int:
         """One place: a child, and the next one when it dies."""
@@ -101,7 +102,7 @@ class Supervisor:
         child.stdin.write(self._work.to_json().encode() + b"\n")
         self._children.add(child)
         if self._stopping.is_set():  # the signal came while it was being made
-            child.send_signal(signal.SIGTERM)
+            _send(child, signal.SIGTERM)
         try:
             return await child.wait(), child.pid
         finally:
@@ -128,3 +129,8 @@ class Supervisor:
             log.warning("could not end the session of a dead worker process", pid=pid, error=str(error))
             return False
         return True
+
+
+def _send(child: Process, number: int) -> None:
+    with suppress(ProcessLookupError):  # it has just ended
+        child.send_signal(number)
