@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import worker_processes
+from support.until import until
 from worker_support import Sql, Start
 
 from tasker import RetryableError, StepContext, Tasker
@@ -90,6 +91,9 @@ async def test_a_checkpoint_of_a_lost_attempt_is_refused(start: Start, sql: Sql)
     await sql.run("update tasker_engine.steps set attempt = 2")
     told.set()
     await asyncio.wait_for(lost.wait(), 5)
+    assert tasker._worker is not None
+    counts = tasker._worker.counts
+    await until(lambda: counts["stale"] > 0, "what it returned is refused too")
     assert await sql.value("select count(*) from tasker_engine.checkpoints") == 0
     await sql.run("update tasker_engine.steps set attempt = 1")
     await tasker.cancel(task.task_uuid)
@@ -119,3 +123,17 @@ async def test_many_checkpoints_at_once_go_in_few_calls(start: Start, sql: Sql) 
         assert (await tasker.wait(task.task_uuid, 15)).status == "complete"
     assert await sql.value("select sum(saves) from tasker_engine.checkpoints") == 500
     assert await sql.value("select count(distinct xmin::text) from tasker_engine.checkpoints") < 40
+
+
+async def test_one_checkpoint_that_is_refused_stops_no_other(start: Start) -> None:
+    """What the database cannot take fails its own step for good; those that went with it are saved."""
+
+    async def a(context: StepContext) -> None:
+        bad: Any = 1.5
+        await context.save_checkpoint(1, items_processed=bad if context.get_input("n") == 7 else 1)
+
+    tasker = await start("a", {"a": a})
+    tasks = await tasker.submit_many("flow", [{"n": n} for n in range(20)], namespace="tests")
+    ended = [await tasker.wait(task.task_uuid, 15) for task in tasks]
+    assert [view.status for view in ended] == ["complete"] * 7 + ["error"] + ["complete"] * 12
+    assert ended[7].errors["a"]["error_code"] == "invalid_checkpoint"

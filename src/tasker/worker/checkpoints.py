@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from tasker.model.errors import RetryableError, StepValidationError
 from tasker.store.connection import Connection, connect_with_patience
-from tasker.store.errors import CONNECTION_ERRORS
+from tasker.store.errors import CONNECTION_ERRORS, DatabaseError, refusal
 from tasker.store.verbs import Verbs
 from tasker.worker.held import Held
 from tasker.worker.log import log
@@ -34,6 +34,7 @@ class Checkpoints:
         self._waiting: dict[Held, tuple[str, asyncio.Future[None]]] = {}
         self._saving: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
+        self._most = BATCH_MAX
 
     async def save(self, held: Held, state: str) -> None:
         """Returns when this state (JSON) of the step is recorded, which is also a sign of its life.
@@ -65,17 +66,32 @@ class Checkpoints:
 
     async def _save_all(self) -> None:
         while self._waiting:
-            batch = dict(list(self._waiting.items())[:BATCH_MAX])
+            batch = dict(list(self._waiting.items())[: self._most])
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await connect_with_patience(self._dsn, call_timeout_s=_CALL_S)
                 is_busy = await self._save_batch(self._connection, batch)
                 await asyncio.sleep(_BUSY_PAUSE_S if is_busy else 0)
             except Exception as error:
+                if isinstance(error, DatabaseError) and refusal(error) == "data":
+                    self._refuse(batch, error)
+                    continue
                 log.warning("checkpoints could not be saved; trying again", error=str(error) or type(error).__name__)
                 if self._connection is not None and isinstance(error, (*CONNECTION_ERRORS, TimeoutError)):
                     self._connection.terminate()
                 await asyncio.sleep(_TROUBLE_PAUSE_S)
+
+    def _refuse(self, batch: dict[Held, tuple[str, asyncio.Future[None]]], error: DatabaseError) -> None:
+        """The database refused a batch for its data: they go one by one until the bad one is alone, and fails."""
+        if len(batch) > 1:
+            self._most = 1
+            return
+        self._most = BATCH_MAX
+        for held, (_, recorded) in batch.items():
+            del self._waiting[held]
+            if not recorded.done():
+                message = f"the database refused the checkpoint of this step: {error}"
+                recorded.set_exception(StepValidationError(message, error_code="invalid_checkpoint"))
 
     async def _save_batch(self, connection: Connection, batch: dict[Held, tuple[str, asyncio.Future[None]]]) -> bool:
         """One call; whether some of the steps were busy, and wait on."""
