@@ -8,9 +8,11 @@ import asyncpg
 import pytest
 
 from tasker.bench import cli, saturated
+from tasker.bench.costs import read_costs
 from tasker.bench.engine import ENGINES
 from tasker.bench.shapes import FAN_WIDTH, SHAPES
 from tasker.model.errors import SettingsError
+from tasker.store.connection import connect
 
 
 def test_the_shapes_are_those_of_the_manual() -> None:
@@ -37,6 +39,18 @@ async def test_a_task_alone_runs_each_of_its_steps_once(engine: str, shape: str,
     assert [step["attempt"] for step in steps] == [1] * len(SHAPES[shape].steps)
     assert json.loads(steps[0]["result"]) == {"total": 7}
     assert all(json.loads(step["result"]).keys() == {"parents"} for step in steps[1:])
+
+
+async def test_log_counts_before_the_server_has_written_it(empty_database: str) -> None:
+    """Where commits do not wait for the disk, what was logged a moment ago is a cost all the same."""
+    connection = await connect(empty_database, pinned=False)
+    try:
+        for n in range(5):
+            before = await read_costs(connection)
+            await connection.execute(f"create table t{n} ()")
+            assert (await read_costs(connection) - before).wal_bytes > 0
+    finally:
+        await connection.close()
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from tasker.store.statements import count_statements
 
 _READ = """
 select (select xact_commit from pg_stat_database where datname = current_database()),
-  pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint
+  pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint
 """
 _YOUNGER = """
 select count(*) from pg_stat_activity a join pg_stat_activity own on own.pid = pg_backend_pid()
