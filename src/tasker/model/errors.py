@@ -7,10 +7,12 @@ to do next. `StepError` and its children are what handlers raise: the class says
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from tasker.model.problem import Problem
+
+RejectionReason = Literal["missing", "malformed", "invalid", "expired"]
 
 
 class TaskerError(Exception):
@@ -119,6 +121,29 @@ class ActionForbidden(TaskerError):
     """The state of the task or step does not allow this action."""
 
     code = "action_forbidden"
+
+
+class CredentialsRejected(TaskerError):
+    """The request carries no valid credentials."""
+
+    code = "unauthorized"
+
+    def __init__(self, message: str | None = None, reason: RejectionReason = "invalid") -> None:
+        super().__init__(message)
+        self.reason: RejectionReason = reason
+        """What kind of fault; the message says no more than that, lest it help whoever guesses."""
+
+
+class PermissionDenied(TaskerError):
+    """The caller is known, and may not do this."""
+
+    code = "forbidden"
+
+
+class KeysUnavailable(TaskerError):
+    """The keys that tokens are checked with cannot be had at the moment: nobody is let in by a token."""
+
+    code = "keys_unavailable"
 
 
 class HandlerNotFound(TaskerError):
