@@ -134,7 +134,7 @@ class CredentialsRejected(TaskerError):
         """What kind of fault; the message says no more than that, lest it help whoever guesses."""
 
 
-class PermissionDenied(TaskerError):
+class Forbidden(TaskerError):
     """The caller is known, and may not do this."""
 
     code = "forbidden"
