@@ -7,12 +7,10 @@ to do next. `StepError` and its children are what handlers raise: the class says
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from tasker.model.problem import Problem
-
-RejectionReason = Literal["missing", "malformed", "invalid", "expired"]
 
 
 class TaskerError(Exception):
@@ -123,27 +121,16 @@ class ActionForbidden(TaskerError):
     code = "action_forbidden"
 
 
-class CredentialsRejected(TaskerError):
-    """The request carries no valid credentials."""
-
-    code = "unauthorized"
-
-    def __init__(self, message: str | None = None, reason: RejectionReason = "invalid") -> None:
-        super().__init__(message)
-        self.reason: RejectionReason = reason
-        """What kind of fault; the message says no more than that, lest it help whoever guesses."""
-
-
-class Forbidden(TaskerError):
-    """The caller is known, and may not do this."""
-
-    code = "forbidden"
-
-
 class KeysUnavailable(TaskerError):
     """The keys that tokens are checked with cannot be had at the moment: nobody is let in by a token."""
 
     code = "keys_unavailable"
+
+
+class ApiKeyNotFound(TaskerError):
+    """There is no such API key."""
+
+    code = "api_key_not_found"
 
 
 class HandlerNotFound(TaskerError):
@@ -174,6 +161,63 @@ class SessionEnded(TaskerError):
     """The worker's session was ended, because it had been silent for longer than its lease."""
 
     code = "session_ended"
+
+
+class NotFound(TaskerError):
+    """There is nothing of this name."""
+
+    code = "not_found"
+
+
+class Unauthenticated(TaskerError):
+    """Who calls is not known: no credentials came, or they were not accepted."""
+
+    code = "unauthenticated"
+
+    def __init__(self, message: str | None = None, reason: str = "missing") -> None:
+        super().__init__(message)
+        self.reason = reason
+        """missing, expired, invalid or malformed."""
+
+
+class Forbidden(TaskerError):
+    """The caller may not do this."""
+
+    code = "forbidden"
+
+
+class MalformedRequest(TaskerError):
+    """A request is not well-formed."""
+
+    code = "malformed_request"
+
+
+class RequestTooLarge(TaskerError):
+    """A request is larger than the setting allows."""
+
+    code = "request_too_large"
+
+
+class RequestTimeout(TaskerError):
+    """The server gave up on a request: it took longer than the setting allows."""
+
+    code = "request_timeout"
+
+
+class Backpressure(TaskerError):
+    """The server takes nothing at the moment: try again later."""
+
+    code = "backpressure"
+
+    def __init__(self, message: str | None = None, retry_after_s: float = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(Backpressure):
+    """The caller, or the namespace, has used up what it may create for now."""
+
+    code = "quota_exceeded"
 
 
 class StepError(Exception):
