@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasker.sql import DEFAULT_SCHEMA
@@ -34,3 +35,48 @@ class Settings(BaseSettings):
     checkpoint_bytes_max: int = Field(1_048_576, gt=0, description="The largest checkpoint, as JSON, of a step.")
     read_connections: int = Field(4, gt=0, description="Connections that a process keeps for submits and reads.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What `tasker worker` logs.")
+
+    server_host: str = Field("127.0.0.1", description="Where the server listens; beyond loopback it asks who calls.")
+    server_port: int = Field(8080, ge=0, le=65535, description="The server's port; 0 takes a free one.")
+    server_connections: int = Field(8, gt=0, description="Connections to the database of one server process.")
+    server_drain_s: float = Field(10, ge=0, description="How long a stopping server lets its requests finish.")
+    request_bytes_max: int = Field(8_388_608, gt=0, description="The largest body of a request.")
+    request_timeout_s: float = Field(30, gt=0, description="How long a request may take, waiting for a task left out.")
+    wait_s_max: float = Field(60, gt=0, description="The longest `?wait=` for a task.")
+    json_depth_max: int = Field(32, gt=0, description="How deep the JSON of a request may be nested.")
+    json_string_bytes_max: int = Field(65_536, gt=0, description="The longest string in the JSON of a request.")
+    json_values_max: int = Field(100_000, gt=0, description="How many values the JSON of a request may hold.")
+    submit_batch_max: int = Field(1000, gt=0, description="How many tasks one request may create.")
+    streams_max: int = Field(1000, gt=0, description="Event streams that one server process holds open.")
+    backlog_max: int = Field(0, ge=0, description="No task is taken while so many steps wait for workers; 0: always.")
+    creates_per_minute_by_key: int = Field(0, ge=0, description="Tasks that one caller may create a minute; 0: any.")
+    creates_per_minute_by_namespace: int = Field(0, ge=0, description="The same for one namespace; 0: any.")
+    config_endpoint: bool = Field(True, description="Whether /config answers at all.")
+
+    auth_api_key_header: str = Field("x-api-key", description="The header that API keys come in.")
+    auth_api_key_secret: SecretStr | None = Field(
+        None, min_length=32, description="Keys the digests of API keys, so that no row can be forged in the database."
+    )
+    auth_api_key_secret_previous: SecretStr | None = Field(
+        None, min_length=32, description="The secret before this one: keys made under it still open the door."
+    )
+    auth_cache_s: float = Field(3, ge=0, le=5, description="How long a server may go by what it knows of an API key.")
+    auth_roles: dict[str, list[str]] = Field({}, description="Roles by name, as JSON, beside the built-in ones.")
+    auth_jwt_key_files: list[Path] = Field([], description="Public keys that tokens are signed with: PEM, JWK or JWKS.")
+    auth_jwt_jwks_url: str | None = Field(None, description="Where the issuer publishes its keys: an https address.")
+    auth_jwt_algorithms: list[Literal["RS256", "ES256", "EdDSA"]] = Field(
+        ["RS256", "ES256", "EdDSA"], min_length=1, description="Algorithms of signatures that count."
+    )
+    auth_jwt_issuer: str | None = Field(None, description="The `iss` that tokens have to have.")
+    auth_jwt_audience: str | None = Field(None, description="The `aud` that tokens have to have.")
+    auth_jwt_required_claims: list[str] = Field([], description="Claims that tokens need besides exp, iss, aud, sub.")
+    auth_jwt_leeway_s: float = Field(30, ge=0, le=60, description="How far the issuer's clock may be off.")
+    auth_jwt_permissions_claim: str = Field("permissions", description="The claim that lists permissions.")
+    auth_jwt_roles_claim: str = Field("roles", description="The claim that lists roles.")
+    auth_jwt_namespaces_claim: str = Field("namespaces", description='The claim that lists namespaces; "*" is all.')
+    auth_jwt_namespaces_default: list[str] = Field(
+        [], description='Namespaces of tokens without that claim; ["*"] is all, none lets them see nothing.'
+    )
+    auth_jwt_strict: bool = Field(True, description="Whether a permission or role that is none spoils the token.")
+    auth_jwks_refresh_s: float = Field(600, gt=0, description="How old the issuer's keys may grow before a fresh look.")
+    auth_jwks_stale_s: float = Field(3600, ge=0, description="How much older still, while the issuer does not answer.")
