@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from tasker.embedded import Embedded
@@ -32,6 +32,12 @@ from tasker.worker.plans import check_handlers
 from tasker.worker.waiters import Waiters
 from tasker.worker.wakes import Wakes
 from tasker.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from tasker.operations.engine import Engine
+    from tasker.server.auth import Authenticator
 
 T = TypeVar("T")
 
@@ -231,9 +237,7 @@ class Tasker:
                 result=encoded,
             )
         )
-        if self._worker is not None:
-            self._worker.wake()
-        self._wakes.nudge()
+        self._woken()
         return answer
 
     async def stats(self) -> dict[str, Any]:
@@ -245,7 +249,38 @@ class Tasker:
         """Publishes a version of a template. Raises TemplateConflict where it exists with other content."""
         return await self._ask(lambda connection: publish(connection, self._verbs, template, force=force))
 
+    def engine(self) -> Engine:
+        """This process's engine, for `tasker.operations`; it answers while this Tasker is started."""
+        from tasker.operations.engine import Engine
+        from tasker.operations.limits import Limits
+
+        return Engine(
+            settings=self.settings,
+            verbs=self._verbs,
+            reads=self._reads,
+            ask=self._ask,
+            submit_many=self.submit_many,
+            ended=self._waiters.wait,
+            woken=self._woken,
+            limits=Limits(self.settings),
+        )
+
+    def asgi(self, *, authenticator: Authenticator | None = None) -> FastAPI:
+        """The API, to be served, or mounted under any prefix. Needs `tasker-engine[server]`.
+
+        Served by itself it starts and stops this Tasker; mounted, the host does, in its own lifespan. Without an
+        authenticator whoever reaches it may do everything.
+        """
+        from tasker.server.rest import create_app
+
+        return create_app(self.engine(), authenticator=authenticator, running=self)
+
     # Inside ---------------------------------------------------------------------------------------------------------
+
+    def _woken(self) -> None:
+        if self._worker is not None:
+            self._worker.wake()
+        self._wakes.nudge()
 
     @property
     def _connections(self) -> Pool:

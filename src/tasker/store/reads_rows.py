@@ -154,21 +154,21 @@ def transition(row: Row) -> Transition:
 def readiness(row: Row) -> Readiness:
     """A row of `read_readiness`."""
     return Readiness(
-        task_uuid=row["task_id"],
+        task_uuid=uid(row["task_id"]),
         number=row["number"],
         name=row["name"],
         state=StepState(row["state"]),
         dependencies_satisfied=row["dependencies_satisfied"],
         retry_eligible=row["retry_eligible"],
         ready_for_execution=row["ready_for_execution"],
-        last_failure_at=row["last_failure_at"],
-        next_retry_at=row["next_retry_at"],
+        last_failure_at=when(row["last_failure_at"]),
+        next_retry_at=when(row["next_retry_at"]),
         total_parents=row["total_parents"],
         completed_parents=row["completed_parents"],
         tries=row["tries"],
         max_attempts=row["max_attempts"],
         backoff_s=row["backoff_s"],
-        last_attempted_at=row["last_attempted_at"],
+        last_attempted_at=when(row["last_attempted_at"]),
         why=row["why"],
     )
 

@@ -1,0 +1,47 @@
+"""What operations work with: the engine of one process, as whoever wires it hands it out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from tasker.operations.limits import Limits
+from tasker.settings import Settings
+from tasker.store.connection import Connection
+from tasker.store.reads import Reads
+from tasker.store.verbs import Verbs
+from tasker.submission import SubmittedTask, TaskRequest
+
+T = TypeVar("T")
+
+
+class Ask(Protocol):
+    """What `work` answers on a borrowed connection; may be asked twice. Raises DatabaseUnavailable."""
+
+    async def __call__(self, work: Callable[[Connection], Awaitable[T]], /) -> T: ...
+
+
+class SubmitMany(Protocol):
+    """Tasker.submit_many."""
+
+    async def __call__(
+        self, name: str, requests: Sequence[TaskRequest], *, namespace: str, version: str | None
+    ) -> list[SubmittedTask]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The database and the worker of this process, for operations."""
+
+    settings: Settings
+    verbs: Verbs
+    reads: Reads
+    ask: Ask
+    submit_many: SubmitMany
+    ended: Callable[[UUID], Awaitable[str]]
+    """Waits until a task has ended; its state, or `missing`."""
+    woken: Callable[[], None]
+    """Tells workers, here and elsewhere, that there may be work."""
+    limits: Limits
