@@ -147,17 +147,17 @@ def submitted(answers: Sequence[Submitted], new_ids: Sequence[UUID]) -> list[Sub
     ]
 
 
-def encode_context(value: Mapping[str, Any], bytes_max: int) -> str:
+def encode_context(value: Mapping[str, Any], bytes_max: int, what: str = "the context") -> str:
     """A context, or a result given by hand, as JSON text. Raises InvalidInput, PayloadTooLarge."""
     try:
         text = orjson.dumps(value, default=to_plain)
         if b"null" in text or b"\\u0000" in text:
             plain_json(dict(value))
     except (TypeError, StepError) as error:
-        raise InvalidInput(f"the context cannot be JSON: {error}") from error
+        raise InvalidInput(f"{what} cannot be JSON: {error}") from error
     if len(text) > bytes_max:
         raise PayloadTooLarge(
-            f"the context has {len(text)} bytes as JSON, the limit is {bytes_max}: "
+            f"{what} has {len(text)} bytes as JSON, the limit is {bytes_max}: "
             "keep the data elsewhere and submit a reference, or raise TASKER_INPUT_BYTES_MAX"
         )
     return text.decode()

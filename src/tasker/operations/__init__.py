@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from tasker.operations.engine import Engine as Engine
 from tasker.operations.faults import fault_of as fault_of
 from tasker.operations.faults import told as told
@@ -13,3 +15,7 @@ from tasker.operations.registry import Operation as Operation
 from tasker.operations.registry import Scope as Scope
 from tasker.operations.registry import call as call
 from tasker.operations.registry import stream as stream
+
+_TOPICS = ("accounts", "fleet", "lists", "steps", "tasks", "templates", "watching")
+for _topic in _TOPICS:
+    import_module(f"tasker.operations.{_topic}")  # each registers its operations

@@ -29,8 +29,8 @@ def _sensible(at: datetime) -> datetime:
     return at
 
 
-def _listed(value: Any) -> Any:
-    """Several values, repeated or joined by commas."""
+def listed(value: Any) -> list[str]:
+    """Several values, given repeatedly or joined by commas."""
     parts: list[Any] = [value] if isinstance(value, str) else value
     return [part for one in parts for part in str(one).split(",")]
 
@@ -43,5 +43,3 @@ Seconds = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,9}(\.\d{1,9})?(ms|s|m|h)?$", "examples": ["30s"]}),
 ]
 TaskUuid = Annotated[UUID, Field(description="The task's id.", examples=["0198c0de-0000-7000-8000-000000000001"])]
-Several = BeforeValidator(_listed)
-"""Makes a list of a field's value: repeated, or joined by commas."""

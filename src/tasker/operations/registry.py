@@ -63,6 +63,10 @@ class Access:
             return [namespace] if self.principal.reaches(namespace) else []
         return None if self.principal.namespaces is None else sorted(self.principal.namespaces)
 
+    def require(self, namespace: str) -> None:
+        """Raises Forbidden for a namespace that is not the caller's, where only the operation can know which it is."""
+        _confine_to_namespace(self.principal, namespace)
+
     @property
     def shows_context(self) -> bool:
         """Whether the caller may see what tasks were created with."""

@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from tasker.operations import Engine
 from tasker.server.auth import Authenticator
-from tasker.server.rest.endpoint import Door, guarded, refused
+from tasker.server.rest.door import Door, guarded
+from tasker.server.rest.events import Streams
+from tasker.server.rest.refusals import refused
 from tasker.server.rest.routes import ROUTES
 
 
@@ -27,6 +29,7 @@ def create_app(
     `running` is entered while the application is served by itself; a host that mounts it enters its own.
     """
     door = Door(engine, authenticator)
+    streams = Streams(door)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -38,7 +41,8 @@ def create_app(
 
     app = FastAPI(title="Tasker", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     for route in ROUTES:
-        app.add_route(route.path, guarded(door.endpoint(route)), methods=[route.method])
+        endpoint = (streams if route.operation.is_stream else door).endpoint(route)
+        app.add_route(route.path, guarded(endpoint), methods=[route.method])
     app.add_exception_handler(HTTPException, _not_routed)
     return app
 

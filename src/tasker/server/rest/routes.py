@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tasker.operations import Operation, tasks
+from tasker.operations import Operation, accounts, fleet, lists, steps, tasks, templates, watching
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,36 @@ class Route:
 
 
 _TASK = "/v1/tasks/{task_uuid}"
+_STEP = f"{_TASK}/workflow_steps/{{step_uuid}}"
+_TEMPLATE = "/v1/templates/{namespace}/{name}"
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/tasks", tasks.create_task),
+    Route("GET", "/v1/tasks", lists.list_tasks),
     Route("POST", "/v1/tasks/bulk", tasks.create_tasks),
+    Route("GET", "/v1/tasks/events", watching.watch_tasks),
     Route("GET", _TASK, tasks.get_task),
     Route("DELETE", _TASK, tasks.cancel_task),
     Route("POST", f"{_TASK}/cancel", tasks.cancel_task),
     Route("POST", f"{_TASK}/pause", tasks.pause_task),
     Route("POST", f"{_TASK}/resume", tasks.resume_task),
+    Route("GET", f"{_TASK}/events", watching.watch_task),
+    Route("GET", f"{_TASK}/summary", accounts.get_task_summary),
+    Route("GET", f"{_TASK}/history", accounts.get_task_history),
+    Route("GET", f"{_TASK}/context", accounts.get_task_context),
+    Route("GET", f"{_TASK}/workflow_steps", steps.list_steps),
+    Route("GET", _STEP, steps.get_step),
+    Route("PATCH", _STEP, steps.act_on_step, body_field="action"),
+    Route("GET", f"{_STEP}/audit", steps.get_step_audit),
+    Route("GET", "/v1/templates", templates.list_templates),
+    Route("POST", "/v1/templates", templates.publish_template),
+    Route("POST", "/v1/templates/validate", templates.validate_template),
+    Route("GET", _TEMPLATE, templates.list_versions),
+    Route("GET", f"{_TEMPLATE}/diff", templates.compare_versions),
+    Route("GET", f"{_TEMPLATE}/{{version}}", templates.get_template),
+    Route("GET", f"{_TEMPLATE}/{{version}}/graph", templates.get_template_graph),
+    Route("POST", f"{_TEMPLATE}/{{version}}/validate", templates.check_template),
+    Route("GET", "/v1/namespaces", templates.list_namespaces),
+    Route("GET", "/v1/handlers", fleet.list_handlers),
+    Route("GET", "/v1/workers", fleet.list_workers),
 )

@@ -1,0 +1,160 @@
+"""Lists of tasks: by page as tasker-core's clients ask, or by cursor, which costs the same on every page."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field
+
+from tasker.model.errors import InvalidInput
+from tasker.model.states import TaskState
+from tasker.operations.fields import Moment, Name, listed
+from tasker.operations.registry import Access, Answer, Given, Scope, operation
+from tasker.operations.views import TaskResponse, task_response
+from tasker.store.connection import Connection
+from tasker.store.overviews import TaskOverview, TaskQuery, find_task_ids, task_overviews
+
+COUNT_MAX = 10_000
+"""Pages reach so far, and nothing is counted beyond; a cursor reaches everything."""
+_OLDER_WORDS = {"completed": "complete", "failed": "error"}
+Status = Literal[
+    "pending", "initializing", "enqueuing_steps", "steps_in_process", "evaluating_results", "waiting_for_dependencies",
+    "waiting_for_retry", "blocked_by_failures", "complete", "error", "cancelled", "resolved_manually",
+]  # fmt: skip
+assert set(Status.__args__) == set(TaskState)  # noqa: S101 - the words of the API are the states
+
+
+def _today(value: object) -> object:
+    """The words that older clients filter by are those of today."""
+    return [_OLDER_WORDS.get(str(one), one) for one in listed(value)]
+
+
+class ListTasks(Given):
+    """Which tasks, and which part of them. Several values of `status` are joined by or, all else by and."""
+
+    status: Annotated[list[Status], BeforeValidator(_today)] | None = Field(
+        None,
+        min_length=1,
+        max_length=12,
+        description="In one of these states; `completed` and `failed` are understood.",
+    )
+    namespace: Name | None = None
+    name: Name | None = Field(None, description="Of this template.")
+    version: Name | None = None
+    initiator: Name | None = None
+    source_system: Name | None = None
+    tag: Name | None = None
+    correlation_id: UUID | None = None
+    created_after: Moment | None = Field(None, description="Created then or later.")
+    created_before: Moment | None = Field(None, description="Created earlier.")
+    page: int = Field(1, ge=1, le=10_000)
+    per_page: int = Field(25, ge=1, le=100)
+    cursor: str | None = Field(
+        None, max_length=100, description="The `next_cursor` of the page before; then `page` is 1."
+    )
+
+
+class Pagination(Answer):
+    """Where a page stands. `total_count` is null where a cursor was given."""
+
+    page: int
+    per_page: int
+    total_count: int | None = Field(description=f"At most {COUNT_MAX}, which means that many or more.")
+    total_pages: int | None
+    has_next: bool
+    has_previous: bool
+    next_cursor: str | None = Field(description="Leads to the next page; null where this is the last one.")
+
+
+class TaskListResponse(Answer):
+    """A page of tasks, newest first."""
+
+    tasks: list[TaskResponse]
+    pagination: Pagination
+
+
+@operation("tasks:list", Scope.ACROSS)
+async def list_tasks(access: Access, given: ListTasks) -> TaskListResponse:
+    """List tasks, newest first"""
+    if given.page > 1 and given.cursor is not None:
+        raise InvalidInput("page: a cursor leads to the next page by itself; leave page out")
+    if given.page * given.per_page > COUNT_MAX:
+        raise InvalidInput(f"page: pages reach to the {COUNT_MAX}th task; go on with the cursor of the page before")
+    which = query_of(access, given)
+    if given.cursor is None:
+        return await access.engine.ask(lambda connection: _by_page(access, connection, which, given))
+    return await access.engine.ask(lambda connection: _by_cursor(access, connection, which, given))
+
+
+def query_of(access: Access, given: ListTasks) -> TaskQuery:
+    """The filter, confined to what the caller may see."""
+    return TaskQuery(
+        states=given.status,
+        namespaces=access.confined_to(given.namespace),
+        name=given.name,
+        version=given.version,
+        tag=given.tag,
+        correlation_id=given.correlation_id,
+        initiator=given.initiator,
+        source_system=given.source_system,
+        created_from=given.created_after,
+        created_until=given.created_before,
+    )
+
+
+async def _by_page(access: Access, connection: Connection, which: TaskQuery, given: ListTasks) -> TaskListResponse:
+    schema, per_page = access.engine.settings.schema_name, given.per_page
+    ids = await find_task_ids(connection, which, limit=COUNT_MAX, schema=schema)
+    end = given.page * per_page
+    here = ids[end - per_page : end]
+    has_next = end < len(ids)
+    pagination = Pagination(
+        page=given.page,
+        per_page=per_page,
+        total_count=len(ids),
+        total_pages=-(-len(ids) // per_page),
+        has_next=has_next,
+        has_previous=given.page > 1,
+        next_cursor=cursor_of(here[-1]) if has_next else None,
+    )
+    return TaskListResponse(tasks=_shown(await task_overviews(connection, here, schema)), pagination=pagination)
+
+
+async def _by_cursor(access: Access, connection: Connection, which: TaskQuery, given: ListTasks) -> TaskListResponse:
+    schema, per_page = access.engine.settings.schema_name, given.per_page
+    before = position_of(given.cursor or "")
+    ids = await find_task_ids(connection, which, limit=per_page + 1, before=before, schema=schema)
+    here, has_next = ids[:per_page], len(ids) > per_page
+    pagination = Pagination(
+        page=given.page,
+        per_page=per_page,
+        total_count=None,
+        total_pages=None,
+        has_next=has_next,
+        has_previous=True,
+        next_cursor=cursor_of(here[-1]) if has_next else None,
+    )
+    return TaskListResponse(tasks=_shown(await task_overviews(connection, here, schema)), pagination=pagination)
+
+
+def _shown(found: list[TaskOverview]) -> list[TaskResponse]:
+    return [task_response(one.task, one.figures, context=None) for one in found]
+
+
+def cursor_of(last: UUID) -> str:
+    """The cursor of the page after this task."""
+    return base64.urlsafe_b64encode(b"1" + last.bytes).rstrip(b"=").decode()
+
+
+def position_of(cursor: str) -> UUID:
+    """The task that a cursor stands after. Raises InvalidInput."""
+    try:
+        data = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if data[:1] != b"1" or len(data) != 17:
+        raise InvalidInput("cursor: this is none of this list's; pass on the next_cursor of the page before")
+    return UUID(bytes=data[1:])
