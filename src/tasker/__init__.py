@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tasker.app import SyncTasker as SyncTasker
     from tasker.app import Tasker as Tasker
+    from tasker.handlers import Batch as Batch
+    from tasker.handlers import Batches as Batches
+    from tasker.handlers import BatchResults as BatchResults
     from tasker.handlers import Decision as Decision
     from tasker.handlers import StepContext as StepContext
     from tasker.handlers import StepHandler as StepHandler
@@ -65,6 +68,7 @@ _ERRORS = (
 _HOMES = {
     **dict.fromkeys(("Tasker", "SyncTasker"), "tasker.app"),
     **dict.fromkeys(("StepContext", "StepHandler", "depends_on", "inputs", "step_handler"), "tasker.handlers"),
+    **dict.fromkeys(("Batch", "BatchResults", "Batches"), "tasker.handlers.batch"),
     "Decision": "tasker.handlers.decision",
     **dict.fromkeys(("ApiHandler", "ApiResponse", "api_handler"), "tasker.handlers.api"),
     **dict.fromkeys(_ERRORS, "tasker.model.errors"),

@@ -63,6 +63,15 @@ steps:
     queue: payments
     system_dependency: gateway
     result_schema: {type: object}
+    for_each: check.cards.0
+    batch_config: {parallelism: 3, failure_strategy: isolate}
+  - {name: cut, handler: cut, type: batchable}
+  - name: count
+    handler: count
+    type: batch_worker
+    dependencies: [cut]
+    batch_config:
+      {parallelism: 7, failure_strategy: fail_fast, batch_size: 10, cursor_field: row, worker_template: count}
 environments:
   test:
     steps:

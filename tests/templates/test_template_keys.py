@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from template_texts import ENVIRONMENTS, FULL, HEAD, LOOSE_HEAD, step, with_steps
 
-from tasker.model.template import HandlerRef, RetryPolicy, Step, Template
+from tasker.model.template import BatchConfig, HandlerRef, RetryPolicy, Step, Template
 from tasker.templates import load_text, to_definition
 from tasker.templates.checker import default_of
-from tasker.templates.grammar import ENVIRONMENT, HANDLER, OVERRIDE, RETRY, STEP, TEMPLATE, Record
+from tasker.templates.grammar import BATCH_CONFIG, ENVIRONMENT, HANDLER, OVERRIDE, RETRY, STEP, TEMPLATE
+from tasker.templates.kinds import Record
 
 RETRY_SET = RetryPolicy(
     retryable=False, max_attempts=7, backoff="linear", backoff_base_ms=1, max_backoff_ms=2, jitter=0
@@ -31,6 +32,18 @@ CHARGE = Step(
     queue="payments",
     system_dependency="gateway",
     result_schema={"type": "object"},
+    for_each="check.cards.0",
+    batch_config=BatchConfig(parallelism=3, failure_strategy="isolate"),
+)
+CUT = Step(name="cut", type="batchable", handler=HandlerRef(callable="cut"))
+COUNT = Step(
+    name="count",
+    type="batch_worker",
+    handler=HandlerRef(callable="count"),
+    dependencies=("cut",),
+    batch_config=BatchConfig(
+        parallelism=7, failure_strategy="fail_fast", batch_size=10, cursor_field="row", worker_template="count"
+    ),
 )
 
 
@@ -46,13 +59,13 @@ def test_every_key_arrives_in_the_template() -> None:
         input_schema={"type": "object"},
         enforce_schemas=False,
         identity_strategy="caller_provided",
-        steps=(Step(name="check", handler=HandlerRef(callable="check")), CHARGE),
+        steps=(Step(name="check", handler=HandlerRef(callable="check")), CHARGE, CUT, COUNT),
     )
 
 
 def test_the_full_example_names_every_key_of_the_grammar() -> None:
     """So that the test above cannot forget a key that is added."""
-    for record in (TEMPLATE, STEP, RETRY, HANDLER, ENVIRONMENT):
+    for record in (TEMPLATE, STEP, RETRY, HANDLER, BATCH_CONFIG, ENVIRONMENT):
         for key in record.keys:
             assert f"{key.name}:" in FULL, key.name
 
@@ -68,7 +81,7 @@ def test_the_grammars_defaults_are_the_models() -> None:
     for key, default in _defaults(TEMPLATE).items():
         assert key in ("tasker", "environments") or definition[key] == default
     for key, default in _defaults(STEP).items():
-        assert key == "type" or definition["steps"][0][key] == default
+        assert key in ("type", "for_each", "batch_config") or definition["steps"][0][key] == default
     assert {field.name for field in fields(RetryPolicy)} == set(_defaults(RETRY))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from template_mistakes import MISTAKES
+from template_mistakes import BATCH_MISTAKES, MISTAKES
 from template_texts import HEAD, LOOSE_HEAD, step, with_steps
 
 from tasker.model.errors import TemplateError
 from tasker.templates import load_text
 
 
-@pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+@pytest.mark.parametrize(
+    ("text", "message"), (MISTAKES | BATCH_MISTAKES).values(), ids=(MISTAKES | BATCH_MISTAKES).keys()
+)
 def test_a_mistake_is_told_with_its_place(text: str, message: str) -> None:
     """Each mistake is one problem that says where it is, what is wrong and, where that is known, what is right."""
     with pytest.raises(TemplateError) as caught:
@@ -92,12 +94,7 @@ def test_a_tolerant_file_is_warned_of(text: str, message: str) -> None:
 LATER = ("lifecycle: {max_duration_minutes: 3}", "domain_events: [{name: a.b}]")
 LATER_IN_A_STEP = (
     "publishes_events: [{name: a.b}]",
-    "batch_config: {batch_size: 1}",
     "composition: {a: 1}",
-    "for_each: items",
-    "type: batchable",
-    "type: batch_worker",
-    "step_type: batch_worker",
 )
 
 
@@ -115,7 +112,7 @@ def test_a_tolerant_file_may_carry_later_keys_that_say_nothing(nothing: str) -> 
     """Files that the older system wrote carry such keys everywhere; they are neither errors nor warnings."""
     handler = "handler: {callable: h, method: , resolver: }"
     text = with_steps(
-        f"- {{name: a, {handler}, publishes_events: {nothing}, batch_config: {nothing}, composition: {nothing}}}\n",
+        f"- {{name: a, {handler}, publishes_events: {nothing}, composition: {nothing}}}\n",
         f"lifecycle: {nothing}\ndomain_events: {nothing}\n",
         LOOSE_HEAD,
     )

@@ -14,12 +14,17 @@ from uuid import UUID
 
 import orjson
 
+from tasker.handlers.batch import Batch, is_members_json, read_members
 from tasker.handlers.results import encode_result
 from tasker.model.ids import step_uuid
 from tasker.model.template import Step, Template
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+
+_STEPS_MAX = 65_535
+"""Above this number a step is a member of a batch."""
 
 
 class StepContext:
@@ -40,6 +45,8 @@ class StepContext:
         "_inputs",
         "_inputs_json",
         "_logger",
+        "_member",
+        "_members",
         "_results",
         "_results_json",
         "_save",
@@ -73,6 +80,7 @@ class StepContext:
         checkpoint_json: str | None = None,
         beat: Callable[[], object] | None = None,
         save: Callable[[str], Any] | None = None,
+        member: tuple[str, str | None] | None = None,
     ) -> None:
         self.task_uuid = task_uuid
         self._step_uuid = step_uuid
@@ -90,6 +98,8 @@ class StepContext:
         self._checkpoint_json = checkpoint_json
         self._beat = beat
         self._save = save
+        self._member = member
+        self._members: dict[str, Any] | None = None
         self._checkpoint: dict[str, Any] | None = None
         self._inputs: dict[str, Any] | None = None
         self._results: dict[str, Any] | None = None
@@ -100,7 +110,8 @@ class StepContext:
         """For process pools: everything travels but beat and save, which belong to the worker's own process."""
         arguments = (self.task_uuid, self._step_uuid, self.step_name, self.number, self.attempt, self.tries)
         rest = (self.max_attempts, self.template, self._inputs_json, dict(self._results_json))
-        return StepContext, (*arguments, *rest, self.correlation_id, self.deadline, self._checkpoint_json)
+        more = (self.correlation_id, self.deadline, self._checkpoint_json, None, None, self._member)
+        return StepContext, (*arguments, *rest, *more)
 
     def __repr__(self) -> str:
         return f"<StepContext {self.step_name!r} of task {self.task_uuid}, attempt {self.attempt}>"
@@ -136,19 +147,37 @@ class StepContext:
         return {name: self.get_dependency_result(name) for name in self._results_json}
 
     def get_dependency_result(self, step: str) -> Any:
-        """The result of a step before this one; None where it has none."""
+        """The result of a step before this one; None where it has none. That of a batch is a list, `BatchResults`; a
+        member of it is found by its own name."""
         if self._results is None:
             self._results = {}
         elif step in self._results:
             return self._results[step]
         text = self._results_json.get(step)
-        value = None if text is None else orjson.loads(text)
+        if text is None:
+            value = self._member_results().get(step)
+        else:
+            value = read_members(text) if is_members_json(text) else orjson.loads(text)
         self._results[step] = value
         return value
 
     def get_dependency_result_json(self, step: str) -> str | None:
         """The same as JSON text."""
-        return self._results_json.get(step)
+        text = self._results_json.get(step)
+        if text is None or is_members_json(text):
+            value = self.get_dependency_result(step)
+            return None if value is None else orjson.dumps(value).decode()
+        return text
+
+    def _member_results(self) -> dict[str, Any]:
+        """The results of the members of all batches before this step, by their names."""
+        if self._members is None:
+            self._members = {}
+            for name, text in self._results_json.items():
+                if is_members_json(text):
+                    results = read_members(text).by_id
+                    self._members |= {f"{name}_{batch_id}": value for batch_id, value in results.items()}
+        return self._members
 
     def get_dependency_field(self, step: str, *path: str | int) -> Any:
         """What lies under `path` in a result, by keys and indexes; None where there is nothing."""
@@ -165,8 +194,13 @@ class StepContext:
         return list(self._results_json)
 
     def get_all_dependency_results(self, prefix: str) -> list[Any]:
-        """The results of the steps whose names begin with `prefix`, in the order of their names, none of them None."""
-        found = (self.get_dependency_result(name) for name in sorted(self._results_json) if name.startswith(prefix))
+        """The results of the steps whose names begin with `prefix`, in the order of their names, none of them None.
+
+        Of a batch they are those of its members, each by itself.
+        """
+        single = (name for name, text in self._results_json.items() if not is_members_json(text))
+        names = sorted({*single, *self._member_results()})
+        found = (self.get_dependency_result(name) for name in names if name.startswith(prefix))
         return [value for value in found if value is not None]
 
     # How the step is set up.
@@ -174,9 +208,10 @@ class StepContext:
     @property
     def step(self) -> Step:
         """The step as its template defines it."""
-        steps, place = self.template.steps, self.number - 1
+        steps, is_member = self.template.steps, self.number > _STEPS_MAX
+        place = (self.number >> 16 if is_member else self.number) - 1
         # Steps are numbered in the order of their file; a search would be slow in templates of thousands.
-        if 0 <= place < len(steps) and steps[place].name == self.step_name:
+        if 0 <= place < len(steps) and (is_member or steps[place].name == self.step_name):
             return steps[place]
         return self.template.step(self.step_name)
 
@@ -190,6 +225,37 @@ class StepContext:
     def get_config(self, key: str) -> Any:
         """One key of the configuration; None where it is missing."""
         return self.configuration.get(key)
+
+    # Which part of a batch it is.
+
+    @property
+    def batch(self) -> Batch | None:
+        """What this member of a batch is to do; None in a step that is none."""
+        if self._member is None or self.step.for_each is not None:
+            return None
+        batch_id, cursor = self._member
+        config = self.step.batch
+        value: dict[str, Any] = {} if cursor is None else orjson.loads(cursor)
+        return Batch(batch_id, self.number & 0xFFFF, value, config.cursor_field, config.failure_strategy)
+
+    @property
+    def item(self) -> Any:
+        """The item that this execution of a step with `for_each` is for; None in any other step."""
+        if self._member is None or self._member[1] is None or self.step.for_each is None:
+            return None
+        return orjson.loads(self._member[1])
+
+    @property
+    def item_index(self) -> int | None:
+        """The item's place in its list, from 0; None in a step without `for_each`."""
+        return None if self._member is None or self.step.for_each is None else (self.number & 0xFFFF) - 1
+
+    @property
+    def batch_size(self) -> int:
+        """For a batchable step: how many rows a part should have, by the `batch_config` of its batch_worker."""
+        workers = (one for one in self.template.steps if one.type == "batch_worker")
+        own = next((one for one in workers if self.step_name in one.dependencies), self.step)
+        return own.batch.batch_size
 
     # Which execution this is.
 

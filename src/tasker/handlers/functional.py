@@ -25,6 +25,8 @@ Reader = Callable[[StepContext], Any]
 
 MARK = "__tasker_handler__"
 CONTEXT_NAMES = ("context", "_context")
+MEMBER_NAMES = ("batch", "item", "item_index")
+"""Parameters that a member of a batch gets from its context."""
 MISSING: Any = object()
 
 
@@ -123,6 +125,9 @@ def bind_function(function: Callable[..., Any], declaration: Declaration) -> tup
     context_name = next((name for name in CONTEXT_NAMES if name in parameters and name not in readers), None)
     if context_name is not None:
         readers[context_name] = (_the_context, "the context")
+    for name in MEMBER_NAMES:
+        if name in parameters and name not in readers:
+            readers[name] = (_member_reader(name), f"{name!r}, which only members of batches have")
     _check_fit(function, parameters, readers, takes_more)
     plan = tuple(
         (name, read, name in parameters and parameters[name].default is not inspect.Parameter.empty, label)
@@ -206,6 +211,14 @@ def _readers(declaration: Declaration) -> dict[str, tuple[Reader, str]]:
 
 def _the_context(context: StepContext) -> StepContext:
     return context
+
+
+def _member_reader(name: str) -> Reader:
+    def read(context: StepContext) -> Any:
+        value = getattr(context, name)
+        return MISSING if value is None and not (name == "item" and context.item_index is not None) else value
+
+    return read
 
 
 def _input_reader(key: str) -> Reader:

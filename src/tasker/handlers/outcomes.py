@@ -6,11 +6,13 @@ from typing import Any
 
 import orjson
 
-from tasker.handlers.decision import OUTCOME_KEY, Decision
+from tasker.handlers import batch, decision
+from tasker.handlers.batch import Batches
+from tasker.handlers.decision import Decision
 from tasker.handlers.failures import outcome_of_error
 from tasker.handlers.results import encode_result
 from tasker.model.errors import StepError, StepValidationError
-from tasker.model.outcome import Outcome, decided, succeeded
+from tasker.model.outcome import Outcome, batched, decided, succeeded
 from tasker.model.template import Step
 
 
@@ -19,26 +21,42 @@ def outcome_of_result(value: Any, limit_bytes: int | None = None) -> Outcome:
     try:
         if isinstance(value, Decision):
             return decided(encode_result(value.to_result(), limit_bytes))
+        if isinstance(value, Batches):
+            return batched(encode_result(value.to_result(), limit_bytes))
         return succeeded(encode_result(value, limit_bytes))
     except StepError as error:
         return outcome_of_error(error)
 
 
-def classify_decision(step: Step, outcome: Outcome) -> Outcome:
-    """A success of a decision as its decision; a failure where a step decides that may not, or does not that should.
+def classify(step: Step, outcome: Outcome) -> Outcome:
+    """A success of a decision as its decision, and of a batchable step as its batches; a failure where a step says what
+    its type may not, or does not say what it should.
 
-    Whether the names can be chosen is for the engine to say.
+    Whether the names can be chosen, and the cursors be used, is for the engine to say.
     """
-    if step.type != "decision":
-        if outcome.kind != "decided":
-            return outcome
-        return _refused(f'step "{step.name}" returned a Decision: give it `type: decision` in the template')
-    if outcome.kind != "succeeded":
-        return outcome
-    if OUTCOME_KEY in orjson.loads(outcome.payload or "{}"):
-        return decided(outcome.payload or "{}")
-    return _refused(f'decision "{step.name}" returned no Decision: return Decision.route([…]) or Decision.skip()')
+    if outcome.kind == "decided" and step.type != "decision":
+        return _refused(
+            f'step "{step.name}" returned a Decision: give it `type: decision` in the template', "invalid_decision"
+        )
+    if outcome.kind == "batched" and step.type != "batchable":
+        return _refused(
+            f'step "{step.name}" returned Batches: give it `type: batchable` in the template', "invalid_batch"
+        )
+    if outcome.kind == "succeeded" and step.type == "decision":
+        if decision.OUTCOME_KEY in orjson.loads(outcome.payload or "{}"):
+            return decided(outcome.payload or "{}")
+        message = f'decision "{step.name}" returned no Decision: return Decision.route([…]) or Decision.skip()'
+        return _refused(message, "invalid_decision")
+    if outcome.kind == "succeeded" and step.type == "batchable":
+        if batch.OUTCOME_KEY in orjson.loads(outcome.payload or "{}"):
+            return batched(outcome.payload or "{}")
+        message = (
+            f'batchable step "{step.name}" returned no Batches: return Batches.split(total, size), '
+            "Batches.ranges([…]) or Batches.none()"
+        )
+        return _refused(message, "invalid_batch")
+    return outcome
 
 
-def _refused(message: str) -> Outcome:
-    return outcome_of_error(StepValidationError(message, error_code="invalid_decision"))
+def _refused(message: str, code: str) -> Outcome:
+    return outcome_of_error(StepValidationError(message, error_code=code))

@@ -18,6 +18,8 @@ from typing import Any
 HARMLESS = frozenset(
     {
         "attempt",
+        "batch",
+        "batch_size",
         "cancelled",
         "configuration",
         "correlation_id",
@@ -30,6 +32,8 @@ HARMLESS = frozenset(
         "inputs",
         "inputs_json",
         "is_last_retry",
+        "item",
+        "item_index",
         "is_retry",
         "logger",
         "max_attempts",

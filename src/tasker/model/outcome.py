@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-OutcomeKind = Literal["succeeded", "decided", "failed", "retryable", "released"]
+OutcomeKind = Literal["succeeded", "decided", "batched", "expanded", "failed", "retryable", "released"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Outcome:
 
     @property
     def is_success(self) -> bool:
-        """True for a result, that of a decision included."""
-        return self.kind in ("succeeded", "decided")
+        """True for a result, that of a decision or of a batchable step included."""
+        return self.kind in ("succeeded", "decided", "batched")
 
 
 def succeeded(result_json: str) -> Outcome:
@@ -33,6 +33,16 @@ def succeeded(result_json: str) -> Outcome:
 def decided(result_json: str) -> Outcome:
     """A decision was made; `result_json` holds `decision_point_outcome`."""
     return Outcome("decided", result_json)
+
+
+def batched(result_json: str) -> Outcome:
+    """Work was cut into parts; `result_json` holds `batch_processing_outcome`."""
+    return Outcome("batched", result_json)
+
+
+def expanded() -> Outcome:
+    """No handler ran: the step is a batch, and asks the engine for its members."""
+    return Outcome("expanded")
 
 
 def failed(error_json: str) -> Outcome:

@@ -8,7 +8,8 @@ from typing import Literal
 from tasker.model.json import Json, JsonObject
 
 Backoff = Literal["none", "linear", "exponential", "fibonacci"]
-StepType = Literal["standard", "decision", "deferred_convergence"]
+StepType = Literal["standard", "decision", "deferred_convergence", "batchable", "batch_worker"]
+FailureStrategy = Literal["continue_on_failure", "fail_fast", "isolate"]
 IdentityStrategy = Literal["always_unique", "strict", "caller_provided"]
 
 
@@ -54,11 +55,26 @@ class HandlerRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchConfig:
+    """How a step that runs many times does so: `parallelism` at once, and what a failure of one means for the others.
+
+    `batch_size` (rows) and `cursor_field` are for the handlers that cut the work and do it.
+    """
+
+    parallelism: int = 10
+    failure_strategy: FailureStrategy = "continue_on_failure"
+    batch_size: int = 1000
+    cursor_field: str = "id"
+    worker_template: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One node of the DAG. `dependencies` are names of steps of the same template.
 
     A `decision` chooses which of the steps that depend on it will run; a `deferred_convergence` waits for those of its
-    dependencies that will.
+    dependencies that will. A `batchable` step cuts work into parts, and its `batch_worker` runs once for each; a step
+    with `for_each` runs once for each item of a list that a step before it returned.
     """
 
     name: str
@@ -73,6 +89,19 @@ class Step:
     system_dependency: str | None = None
     """The outside system that the step talks to: shown to people, so that they know whom to call."""
     result_schema: JsonObject | None = None
+    for_each: str | None = None
+    """`step.path.to.list`: where the items lie."""
+    batch_config: BatchConfig | None = None
+
+    @property
+    def is_batch(self) -> bool:
+        """True for a step that runs many times."""
+        return self.type == "batch_worker" or self.for_each is not None
+
+    @property
+    def batch(self) -> BatchConfig:
+        """Its configuration as a batch, with the defaults where nothing was said."""
+        return self.batch_config or BatchConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

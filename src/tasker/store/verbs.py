@@ -66,6 +66,10 @@ class Reply:
     inputs: dict[UUID, str] = field(default_factory=dict[UUID, str])
     correlation_ids: dict[UUID, UUID] = field(default_factory=dict[UUID, UUID])
     results: dict[UUID, dict[int, str]] = field(default_factory=dict[UUID, dict[int, str]])
+    items: dict[tuple[UUID, int], tuple[str, str | None]] = field(
+        default_factory=dict[tuple[UUID, int], tuple[str, str | None]]
+    )
+    """What members of batches work on: the id in the batch, and the cursor or item as JSON."""
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     ended: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
     submitted: list[Submitted] = field(default_factory=list[Submitted])
@@ -139,6 +143,8 @@ def _read_other(
 ) -> None:
     if kind == "ended":
         reply.ended.append((task_id, payload))
+    elif kind == "item":
+        reply.items[task_id, number] = (orjson.loads(info or "{}")["batch_id"], payload)
     elif kind == "submitted":
         reply.submitted.append(Submitted(task_id, payload == "duplicate"))
     elif kind == "verdict":
@@ -168,6 +174,7 @@ class Verbs:
         )
         self._claim = call("claim", "int int[] int[] int[] bool")
         self._load = call("load", "uuid[] int[]")
+        self._load_members = call("load_members", "uuid[] int[]")
         self._checkpoint = call("checkpoint", "int uuid[] int[] int[] jsonb[]")
         self._read_checkpoints = call("read_checkpoints", "uuid[] int[]")
         self._regrant = call("regrant", "int uuid[] int[] int[]")
@@ -235,8 +242,20 @@ class Verbs:
         return _read(await connection.fetch(self._claim, session, serving.channels, serving.pools, free, may_be_alone))
 
     async def load(self, connection: Connection, task_ids: Sequence[UUID], numbers: Sequence[int]) -> Reply:
-        """Contexts (number 0) and results that a grant did not carry."""
+        """Contexts (number 0), results, and what members of batches work on (their numbers, negated), that a grant did
+        not carry."""
         return _read(await connection.fetch(self._load, task_ids, numbers))
+
+    async def load_members(
+        self, connection: Connection, task_ids: Sequence[UUID], numbers: Sequence[int]
+    ) -> dict[tuple[UUID, int], list[tuple[str, str | None, str | None]]]:
+        """Of each batch its members in order: id, result, and the error of one that failed, both as JSON."""
+        found: dict[tuple[UUID, int], list[tuple[str, str | None, str | None]]] = {}
+        for task_id, number, batch_id, _, result, error in await connection.fetch(
+            self._load_members, task_ids, numbers
+        ):
+            found.setdefault((task_id, number >> 16), []).append((batch_id, result, error))
+        return found
 
     async def checkpoint(
         self, connection: Connection, session: int, saves: Sequence[tuple[UUID, int, int, str]]

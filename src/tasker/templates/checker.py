@@ -24,8 +24,8 @@ from tasker.templates.document import (
     shown,
     size,
 )
-from tasker.templates.grammar import (
-    GRAMMAR_VERSION,
+from tasker.templates.grammar import GRAMMAR_VERSION
+from tasker.templates.kinds import (
     Absent,
     Choice,
     Flag,
@@ -294,6 +294,4 @@ def _text_complaint(kind: Text, node: ScalarNode) -> str | None:
 def _choice_complaint(kind: Choice, word: str) -> str | None:
     if word in kind.words:
         return None
-    if word in kind.later:
-        return f"{shown(word)} is not supported by this version of Tasker"
     return f"{shown(word)} is not one of {', '.join(kind.words)}{did_you_mean(word, kind.words)}"

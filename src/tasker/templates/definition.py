@@ -14,14 +14,15 @@ from typing import Any
 
 from tasker.model.errors import TemplateError
 from tasker.model.json import Json, JsonObject
-from tasker.model.template import HandlerRef, RetryPolicy, Step, Template
+from tasker.model.template import BatchConfig, HandlerRef, RetryPolicy, Step, Template
 from tasker.templates.document import shorten
 from tasker.templates.grammar import GRAMMAR_VERSION
 
 _WHOLE_FLOATS_BELOW = 2.0**53
 _VALUE_LENGTH_MAX = 80
 _RETRY_FIELDS = tuple(field.name for field in fields(RetryPolicy))
-_STEP_FIELDS = tuple(f.name for f in fields(Step) if f.name not in ("handler", "dependencies", "retry"))
+_STEP_FIELDS = tuple(f.name for f in fields(Step) if f.name not in ("handler", "dependencies", "retry", "batch_config"))
+_BATCH_FIELDS = tuple(field.name for field in fields(BatchConfig))
 _TEMPLATE_FIELDS = tuple(f.name for f in fields(Template) if f.name not in ("namespace", "steps"))
 
 
@@ -45,7 +46,11 @@ def to_definition(template: Template) -> dict[str, Any]:
 def _step_definition(step: Step) -> dict[str, Any]:
     retry = step.retry
     # What came later is written only where it says something: what was published before keeps its digest.
-    later = {"type": step.type} if step.type != "standard" else {}
+    later: dict[str, Any] = {"type": step.type} if step.type != "standard" else {}
+    if step.for_each is not None:
+        later["for_each"] = step.for_each
+    if step.batch_config is not None:
+        later["batch_config"] = _said(step.batch_config)
     return {
         "name": step.name,
         "description": step.description,
@@ -64,6 +69,17 @@ def _step_definition(step: Step) -> dict[str, Any]:
         "system_dependency": step.system_dependency,
         "result_schema": _canonical(step.result_schema),
         **later,
+    }
+
+
+def _said(config: BatchConfig) -> dict[str, Any]:
+    """A batch configuration: what every batch has, and the rest where it was said."""
+    usual = BatchConfig()
+    values = {name: getattr(config, name) for name in _BATCH_FIELDS}
+    return {
+        name: value
+        for name, value in values.items()
+        if name in ("parallelism", "failure_strategy") or value != getattr(usual, name)
     }
 
 
@@ -105,10 +121,12 @@ def from_definition(definition: Mapping[str, Any]) -> Template:
 
 
 def _step_of(step: Mapping[str, Any]) -> Step:
+    config = step.get("batch_config")
     return Step(
         handler=HandlerRef(**_taken(step["handler"], "callable", "method", "resolver", "initialization")),
         dependencies=tuple(step.get("dependencies", ())),
         retry=RetryPolicy(**_taken(step.get("retry", {}), *_RETRY_FIELDS)),
+        batch_config=None if config is None else BatchConfig(**_taken(config, *_BATCH_FIELDS)),
         **_taken(step, *_STEP_FIELDS),
     )
 

@@ -6,11 +6,20 @@ shows. A key that is not here does not exist; a key that is here has an effect.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import TypeAlias
-
-from tasker.model.json import Json
+from tasker.templates.kinds import (
+    Choice,
+    Flag,
+    Free,
+    GrammarVersion,
+    JsonSchema,
+    Key,
+    ListOf,
+    MapOf,
+    Number,
+    Record,
+    Text,
+    Whole,
+)
 
 GRAMMAR_VERSION = 1
 STEPS_MAX = 10_000
@@ -20,125 +29,6 @@ EVERY_STEP = "ALL"
 """The name by which an environment's override means every step."""
 
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
-_UNPRINTABLE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-_ONE_LINE = rf"[^\s{_UNPRINTABLE}](?:[^{_UNPRINTABLE}]*[^\s{_UNPRINTABLE}])?"
-
-
-class Absent(Enum):
-    """The default of a key that has none."""
-
-    ABSENT = "absent"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """A string. `rule` says in words what `pattern`, which must match all of it, asks for."""
-
-    at_least: int = 1
-    at_most: int = 255
-    pattern: str | None = _ONE_LINE
-    rule: str = "one line of printable characters without spaces around it"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
-    """A whole number with its bounds, both included."""
-
-    at_least: int
-    at_most: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
-    """A number, whole or not. `above` excludes its bound, the others include theirs."""
-
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """true or false."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One of a few words. `later` are words that a later version of Tasker brings."""
-
-    words: tuple[str, ...]
-    later: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GrammarVersion:
-    """The number after `tasker:`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Free:
-    """Any mapping of JSON values."""
-
-
-@dataclass(frozen=True, slots=True)
-class JsonSchema:
-    """A JSON Schema, itself valid."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOf:
-    """A list; `noun` names its items in messages."""
-
-    item: Kind
-    noun: str
-    at_least: int = 0
-    at_most: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapOf:
-    """A mapping whose keys the user names."""
-
-    item: Kind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """One key of a mapping.
-
-    Without a default a key that is not required is simply absent; a default of None means that null may be written.
-    `loose_default` is the default in files without `tasker: 1` where it is another one.
-    """
-
-    name: str
-    kind: Kind
-    about: str
-    is_required: bool = False
-    default: Json | Absent = Absent.ABSENT
-    loose_default: Json | Absent = Absent.ABSENT
-    alias: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """A mapping with known keys.
-
-    `short` is the key that a bare string stands for. `later` are keys that a later version of Tasker brings, `misnamed`
-    says what people mean who write another system's word, and `renamed` are older words that are still understood in
-    files without `tasker: 1`. In a `is_closed` record an unknown key is an error in those files too.
-    """
-
-    noun: str
-    keys: tuple[Key, ...]
-    short: str | None = None
-    later: tuple[str, ...] = ()
-    misnamed: dict[str, str] = field(default_factory=dict[str, str])
-    renamed: dict[str, str] = field(default_factory=dict[str, str])
-    is_closed: bool = False
-
-
-Kind: TypeAlias = Text | Whole | Number | Flag | Choice | GrammarVersion | Free | JsonSchema | ListOf | MapOf | Record
-
 _PROSE = Text(at_least=0, at_most=10_000, pattern=None)
 _STEP_NAME = Text(at_most=128)
 _WORD = Text(
@@ -220,6 +110,38 @@ HANDLER = Record(
     misnamed={"class": "callable", "name": "callable", "config": "initialization"},
 )
 
+BATCH_CONFIG = Record(
+    noun="a batch configuration",
+    keys=(
+        Key(
+            name="parallelism",
+            kind=Whole(at_least=1, at_most=10_000),
+            about="How many members of the batch run at the same time, at most.",
+            default=10,
+        ),
+        Key(
+            name="failure_strategy",
+            kind=Choice(words=("continue_on_failure", "fail_fast", "isolate")),
+            about="What a member that failed for good means: the others go on, as does what follows, and the task ends "
+            "in error; nothing more is started; or it counts for nobody but the batch.",
+            default="continue_on_failure",
+        ),
+        Key(
+            name="batch_size",
+            kind=Whole(at_least=1, at_most=100_000),
+            about="How many rows a part has, 1000 where it is not said: the handler of the batchable step reads it. "
+            "Only for a batch_worker.",
+        ),
+        Key(
+            name="cursor_field",
+            kind=Text(),
+            about="What the cursors are values of, `id` where it is not said: the handlers read it. Only for a "
+            "batch_worker.",
+        ),
+        Key(name="worker_template", kind=_STEP_NAME, about="The batch_worker's own name, if it is said at all."),
+    ),
+)
+
 STEP = Record(
     noun="a step",
     keys=(
@@ -229,9 +151,10 @@ STEP = Record(
         Key(
             name="type",
             alias="step_type",
-            kind=Choice(words=("standard", "decision", "deferred_convergence"), later=("batchable", "batch_worker")),
-            about="The kind of step: a decision chooses which of the steps that depend on it run, and a "
-            "deferred_convergence waits for those of its dependencies that will.",
+            kind=Choice(words=("standard", "decision", "deferred_convergence", "batchable", "batch_worker")),
+            about="The kind of step: a decision chooses which of the steps that depend on it run, a "
+            "deferred_convergence waits for those of its dependencies that will, a batchable step cuts work into "
+            "parts, and the batch_worker that depends on it runs once for each.",
             default="standard",
         ),
         Key(
@@ -266,8 +189,20 @@ STEP = Record(
             about="What its result must look like. A result that does not is a permanent error.",
             default=None,
         ),
+        Key(
+            name="for_each",
+            kind=Text(at_most=1000),
+            about="`step.path.to.list`: the step runs once for each item of a list in the result of a step before it.",
+            default=None,
+        ),
+        Key(
+            name="batch_config",
+            kind=BATCH_CONFIG,
+            about="How a batch_worker, or a step with for_each, runs many times.",
+            default=None,
+        ),
     ),
-    later=("publishes_events", "batch_config", "composition", "for_each"),
+    later=("publishes_events", "composition"),
     misnamed={
         "handler_class": "handler",
         "handler_config": "handler.initialization",

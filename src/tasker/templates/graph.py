@@ -14,6 +14,8 @@ _MERMAID_SHAPES = {
     "standard": ("[", "]"),
     "decision": ("{", "}"),
     "deferred_convergence": ("([", "])"),
+    "batchable": ("[/", "/]"),
+    "batch_worker": ("[[", "]]"),
 }
 _MERMAID_WAYS = ("-->", "-.->")
 _MERMAID_ESCAPES = str.maketrans({c: f"#{ord(c)};" for c in '"#<>&`\\[](){}|;'})
@@ -47,6 +49,19 @@ def children(template: Template) -> dict[str, tuple[str, ...]]:
         for parent in step.dependencies:
             found[parent].append(step.name)
     return {name: tuple(below) for name, below in found.items()}
+
+
+def items_path(expression: str, before: Iterable[str]) -> tuple[str, list[str]]:
+    """The step and the path in its result that a `for_each` names; ValueError where no step before it is named.
+
+    `load.orders.0` is the list under key `orders`, index 0, of the result of `load`. Names of steps may have dots.
+    """
+    named = [name for name in before if expression == name or expression.startswith(f"{name}.")]
+    if not named:
+        raise ValueError(expression)
+    source = max(named, key=len)
+    rest = expression[len(source) + 1 :]
+    return source, rest.split(".") if rest else []
 
 
 def ancestors(template: Template) -> dict[str, tuple[str, ...]]:

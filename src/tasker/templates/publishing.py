@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from tasker.model.errors import TemplateConflict
-from tasker.model.template import Template
+from tasker.model.template import Step, Template
 from tasker.store.connection import Connection
 from tasker.store.errors import DatabaseError, translated
 from tasker.store.verbs import Verbs
 from tasker.templates.definition import differences, digest, to_definition
-from tasker.templates.graph import joins
+from tasker.templates.graph import ancestors_of, items_path, joins
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,21 @@ async def publish(connection: Connection, verbs: Verbs, template: Template, *, f
     return Published(template, template_id, is_new)
 
 
+def _batch(template: Template, step: Step, numbers: Mapping[str, int]) -> dict[str, Any] | None:
+    """How the step is expanded; None for one that runs once."""
+    if not step.is_batch:
+        return None
+    how: dict[str, Any] = {
+        "parallelism": step.batch.parallelism,
+        "failure_strategy": step.batch.failure_strategy,
+    }
+    if step.for_each is not None:
+        source, path = items_path(step.for_each, ancestors_of(template, step.name))
+        return how | {"source": numbers[source], "path": path}
+    types = {one.name: one.type for one in template.steps}
+    return how | {"source": next(numbers[name] for name in step.dependencies if types[name] == "batchable")}
+
+
 def _steps(template: Template) -> list[dict[str, Any]]:
     """The steps as the verb `publish` takes them: numbered from 1 in the template's order."""
     numbers = {step.name: number for number, step in enumerate(template.steps, 1)}
@@ -79,6 +95,7 @@ def _steps(template: Template) -> list[dict[str, Any]]:
             "type": step.type,
             "deciders": sum(types[parent] == "decision" for parent in step.dependencies),
             "joins": [numbers[decision] for decision in joined.get(step.name, ())],
+            "batch": _batch(template, step, numbers),
         }
         for step in template.steps
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from graphlib import CycleError
 from typing import Any
 
+from tasker.templates.batch_rules import check_batches
 from tasker.templates.checker import WRONG
 from tasker.templates.document import Spot, shorten, shown
 from tasker.templates.grammar import DEPTH_MAX, EVERY_STEP
@@ -30,6 +31,7 @@ def check_rules(values: dict[str, Any], spots: dict[str, Spot], report: Report, 
     if _check_edges(named, names, spots, report, all_are_known=all_are_known):
         _check_shape(named, spots, report)
         _check_types(named, spots, report)
+        check_batches(named, spots, report)
     if all_are_known:
         _check_overrides(values.get("environments", {}), names, spots, report, is_strict=is_strict)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tasker.templates.checker import default_of, wanted
 from tasker.templates.grammar import (
+    BATCH_CONFIG,
     ENVIRONMENT,
     GRAMMAR_VERSION,
     HANDLER,
@@ -20,6 +21,8 @@ from tasker.templates.grammar import (
     RETRY,
     STEP,
     TEMPLATE,
+)
+from tasker.templates.kinds import (
     Absent,
     Choice,
     Flag,
@@ -41,6 +44,7 @@ _PAGES = (
     ("A step", STEP),
     ("`handler`", HANDLER),
     ("`retry`", RETRY),
+    ("`batch_config`", BATCH_CONFIG),
     ("`environments.<name>`", ENVIRONMENT),
     ("An override in `environments.<name>.steps`", OVERRIDE),
 )

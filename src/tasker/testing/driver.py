@@ -166,7 +166,7 @@ class Driver:
 
     async def _run_with_fault(self, held: Held) -> Fault | None:
         """Runs the handler, as far as the attempt's fault lets it; the fault, if it happened."""
-        name = held.plan.step.name
+        name = held.name
         fault = next((fault for fault in self._faults if fault.meets(name, held.attempt)), None)
         self._fault, self._saved = fault, []
         waits = fault is not None and fault.after_checkpoint is not None
@@ -209,7 +209,7 @@ class Driver:
         payload = None if outcome is None or outcome.payload is None else orjson.loads(outcome.payload)
         is_failure = outcome is not None and outcome.kind in ("failed", "retryable")
         attempt = Attempt(
-            step=held.plan.step.name,
+            step=held.name,
             attempt=held.attempt,
             tries=held.tries,
             kind=kind or (outcome.kind if outcome is not None else "released"),

@@ -156,7 +156,7 @@ async def run_handler_async(
 
 def _handled(outcome: Outcome, saved: tuple[Mapping[str, Any], ...]) -> Handled:
     payload = None if outcome.payload is None else orjson.loads(outcome.payload)
-    if outcome.kind in ("succeeded", "decided"):
+    if outcome.kind in ("succeeded", "decided", "batched", "expanded"):
         return Handled(kind="succeeded", result=payload, checkpoints=saved)
     return Handled(kind=outcome.kind, error=payload, retry_after=outcome.retry_after_s, checkpoints=saved)
 

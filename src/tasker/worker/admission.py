@@ -7,16 +7,17 @@ from uuid import UUID
 
 from tasker import sql
 from tasker.handlers import Handler, outcome_of_error
+from tasker.handlers.batch import is_members_json, members_json
 from tasker.model.errors import RetryableError, TemplateError
-from tasker.model.outcome import released
+from tasker.model.outcome import expanded, released
 from tasker.store.connection import Connection
 from tasker.store.definitions import read_definition
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.verbs import Grant, Reply, Verbs
 from tasker.templates import from_definition
-from tasker.worker.held import POOLS, Held
+from tasker.worker.held import POOLS, Held, Member
 from tasker.worker.log import log
-from tasker.worker.plans import Plan, make_plan, unreadable_plan
+from tasker.worker.plans import FIRST_MEMBER, Plan, make_plan, plan_number, unreadable_plan
 
 LOAD_MAX = 50
 UNREADABLE_DELAY_S = 5.0
@@ -43,7 +44,10 @@ class Admission:
             if held.outcome is not None and held.outcome.is_success:
                 parents.setdefault(held.task_id, []).append(held)
         admitted = [self._held(grant, reply, parents.get(grant.task_id, ())) for grant in reply.grants]
-        incomplete = [held for held in admitted if not held.inputs or not held.plan.needs <= held.results.keys()]
+        for held in admitted:
+            if held.plan.step.is_batch and held.number < FIRST_MEMBER and held.outcome is None:
+                held.outcome = expanded()
+        incomplete = [held for held in admitted if not _is_complete(held)]
         if incomplete:
             await self._complete(connection, [held for held in incomplete if held.outcome is None])
         if again := [held for held in admitted if held.attempt > 1]:
@@ -65,7 +69,7 @@ class Admission:
         plan = self._plans.get(grant.template_id)
         if plan is None:
             return _unreadable(grant)
-        step = plan.steps[grant.number]
+        step = plan.steps[plan_number(grant.number)]
         inputs = reply.inputs.get(grant.task_id, "")
         correlation_id = reply.correlation_ids.get(grant.task_id)
         is_unchecked = grant.is_unchecked
@@ -74,7 +78,9 @@ class Admission:
             inputs, correlation_id = inputs or parent.inputs, correlation_id or parent.correlation_id
             is_unchecked = is_unchecked or parent.is_unchecked
             results.update(parent.results)
-            if parent.outcome is not None and parent.outcome.payload is not None:
+            # What a batchable step returned is kept without its cursors, and a member's result is not its batch's.
+            is_kept_so = parent.number < FIRST_MEMBER and parent.outcome is not None and parent.outcome.kind != "batched"
+            if is_kept_so and parent.outcome is not None and parent.outcome.payload is not None:
                 results[parent.plan.step.name] = parent.outcome.payload
         return Held(
             grant.task_id,
@@ -89,6 +95,7 @@ class Admission:
             grant.is_alone,
             is_unchecked,
             0 if step.handler is None else POOLS.index(step.handler.pool),
+            member=Member(*item) if (item := reply.items.get((grant.task_id, grant.number))) else None,
         )
 
     async def _complete(self, connection: Connection, incomplete: Sequence[Held]) -> None:
@@ -97,12 +104,16 @@ class Admission:
         for held in incomplete:
             if not held.inputs:
                 wanted[held.task_id, 0] = None
+            if held.number >= FIRST_MEMBER and held.member is None:
+                wanted[held.task_id, -held.number] = None
             for name in held.plan.needs - held.results.keys():
                 wanted[held.task_id, held.plan.numbers[name]] = None
         loaded, missing = await self._load(connection, list(wanted))
         for held in incomplete:
             held.inputs = held.inputs or loaded.inputs.get(held.task_id, "{}")
             held.correlation_id = held.correlation_id or loaded.correlation_ids.get(held.task_id)
+            if item := loaded.items.get(held.key):
+                held.member = Member(*item)
             results = loaded.results.get(held.task_id, {})
             for name in held.plan.needs - held.results.keys():
                 text = results.get(held.plan.numbers[name])
@@ -110,6 +121,25 @@ class Admission:
                     held.results[name] = text
             if held.task_id in missing:
                 held.outcome = outcome_of_error(missing[held.task_id])
+        if joining := [held for held in incomplete if held.plan.batches and held.outcome is None]:
+            await self._join(connection, joining)
+
+    async def _join(self, connection: Connection, joining: Sequence[Held]) -> None:
+        """Puts what the members of batches returned in the place of their count."""
+        wanted = {
+            (held.task_id, held.plan.numbers[name]): held.results.get(name)
+            for held in joining
+            for name in held.plan.batches
+            if not is_members_json(held.results.get(name, ""))
+        }
+        members = await self._verbs.load_members(connection, [key[0] for key in wanted], [key[1] for key in wanted])
+        texts = {
+            key: members_json(counts, members.get(key, ())) for key, counts in wanted.items() if counts is not None
+        }
+        for held in joining:
+            for name in held.plan.batches:
+                if text := texts.get((held.task_id, held.plan.numbers[name])):
+                    held.results[name] = text
 
     async def _load(
         self, connection: Connection, wanted: Sequence[tuple[UUID, int]]
@@ -131,9 +161,19 @@ class Admission:
                 continue
             whole.inputs |= reply.inputs
             whole.correlation_ids |= reply.correlation_ids
+            whole.items |= reply.items
             for task_id, results in reply.results.items():
                 whole.results.setdefault(task_id, {}).update(results)
         return whole, missing
+
+
+def _is_complete(held: Held) -> bool:
+    """True when all is there that its handler needs."""
+    if not held.inputs or not held.plan.needs <= held.results.keys():
+        return False
+    if held.number >= FIRST_MEMBER and held.member is None:
+        return False
+    return all(is_members_json(held.results[name]) for name in held.plan.batches)
 
 
 def _unreadable(grant: Grant) -> Held:

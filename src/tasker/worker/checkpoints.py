@@ -111,6 +111,6 @@ class Checkpoints:
             if verdict == "recorded":
                 recorded.set_result(None)
             else:
-                message = f'step "{held.plan.step.name}" was taken away from this worker: its checkpoint is not kept'
+                message = f'step "{held.name}" was taken away from this worker: its checkpoint is not kept'
                 recorded.set_exception(RetryableError(message, error_code="attempt_lost"))
         return "deferred" in verdicts.values()

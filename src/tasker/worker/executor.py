@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from tasker.handlers import StepContext, classify_decision, outcome_of_error, outcome_of_result
+from tasker.handlers import StepContext, classify, outcome_of_error, outcome_of_result
 from tasker.model.errors import HandlerNotFound, InvalidInput, PermanentError, StepTimeoutError, StepValidationError
 from tasker.model.outcome import Outcome, released
 from tasker.templates import check_inputs, check_result
@@ -126,7 +126,7 @@ class Executor:
         return StepContext(
             held.task_id,
             None,
-            plan.step.name,
+            held.name,
             held.number,
             held.attempt,
             held.tries,
@@ -139,6 +139,7 @@ class Executor:
             held.checkpoint,
             held.live,
             partial(self._save_from_thread if plan.handler.pool == "thread" else self._save, held),
+            None if held.member is None else (held.member.batch_id, held.member.cursor),
         )
 
     def _save_from_thread(self, held: Held, state: str) -> None:
@@ -195,8 +196,8 @@ class Executor:
         return self._checked(held, outcome_of_result(value, self._result_bytes_max))
 
     def _checked(self, held: Held, outcome: Outcome) -> Outcome:
-        if outcome.kind == "decided" or held.plan.step.type == "decision":
-            outcome = classify_decision(held.plan.step, outcome)
+        if outcome.kind in ("decided", "batched") or held.plan.step.type in ("decision", "batchable"):
+            outcome = classify(held.plan.step, outcome)
         if held.plan.has_checks and outcome.is_success:
             try:
                 check_result(held.plan.template, held.plan.step.name, orjson.loads(outcome.payload or "{}"))
@@ -241,9 +242,7 @@ class Executor:
         """What is reported of a step whose handler was told to stop; None where nobody wants to know."""
         if held.is_timed_out:
             return outcome_of_error(
-                StepTimeoutError(
-                    f'step "{held.plan.step.name}" ran past its timeout of {held.plan.step.timeout_seconds} s'
-                )
+                StepTimeoutError(f'step "{held.name}" ran past its timeout of {held.plan.step.timeout_seconds} s')
             )
         return None if held.is_gone else released()
 

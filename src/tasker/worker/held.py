@@ -18,6 +18,14 @@ POOLS = ("async", "thread", "process")
 """The slot pools; the verbs count them from 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Which part of its batch a step is: its id, and what it works on as JSON (None: there is nothing)."""
+
+    batch_id: str
+    cursor: str | None
+
+
 @dataclass(slots=True, eq=False)
 class Held:
     """One grant and what becomes of it.
@@ -38,6 +46,7 @@ class Held:
     is_alone: bool
     is_unchecked: bool
     pool: int
+    member: Member | None = None
     checkpoint: str | None = None
     started_at: float = 0.0
     alive_at: float = 0.0
@@ -58,6 +67,12 @@ class Held:
     """The database refused its outcome for its data; the outcome now says so."""
     rounds: int = field(default=0)
     """How many times its outcome was deferred."""
+
+    @property
+    def name(self) -> str:
+        """The step's name; that of a member of a batch is its batch's with its id."""
+        name = self.plan.step.name
+        return name if self.member is None else f"{name}_{self.member.batch_id}"
 
     @property
     def key(self) -> tuple[UUID, int]:

@@ -11,7 +11,7 @@ from tasker.handlers.functional import declaration_of
 from tasker.handlers.resolution import resolve
 from tasker.model.errors import HandlerNotFound, InvalidHandler
 from tasker.model.template import HandlerRef, Step, Template
-from tasker.templates.graph import ancestors, ancestors_of
+from tasker.templates.graph import ancestors, ancestors_of, items_path
 from tasker.templates.report import did_you_mean
 from tasker.worker.log import log
 
@@ -27,6 +27,8 @@ class StepPlan:
     needs: frozenset[str]
     numbers: Mapping[str, int]
     """The numbers of the template's steps."""
+    batches: frozenset[str]
+    """Those of `needs` that are batches: their members' results are read."""
     has_checks: bool
 
 
@@ -42,13 +44,16 @@ def make_plan(template: Template, handlers: Mapping[str, Handler]) -> Plan:
     """Resolves each step's handler; a step without one has None, and fails if it is granted all the same."""
     before = ancestors(template)
     numbers = {step.name: number for number, step in enumerate(template.steps, 1)}
+    batches = frozenset(step.name for step in template.steps if step.is_batch)
     steps: dict[int, StepPlan] = {}
     for number, step in enumerate(template.steps, 1):
         handler = _handler_of(template, step, handlers)
         everything = frozenset(before[step.name])
         needs = everything if handler is None or handler.needs is None else handler.needs & everything
+        if step.for_each is not None and (handler is None or handler.needs is None):
+            needs -= {items_path(step.for_each, everything)[0]}  # a member is handed its item, not the whole list
         has_checks = template.enforce_schemas and step.result_schema is not None
-        steps[number] = StepPlan(number, step, template, handler, needs, numbers, has_checks)
+        steps[number] = StepPlan(number, step, template, handler, needs, numbers, needs & batches, has_checks)
     return Plan(template, steps)
 
 
@@ -60,11 +65,20 @@ def _handler_of(template: Template, step: Step, handlers: Mapping[str, Handler])
         return None
 
 
+FIRST_MEMBER = 65_536
+"""From this number on steps are members of batches: the batch's number times this, and their index in it."""
+
+
+def plan_number(number: int) -> int:
+    """The number under which a template has this step."""
+    return number if number < FIRST_MEMBER else number >> 16
+
+
 def unreadable_plan(template_id: int, number: int) -> StepPlan:
     """Stands for a step of a template that this version of Tasker cannot read."""
     step = Step(name=f"step {number}", handler=HandlerRef(callable=""))
     template = Template(namespace="", name=f"template {template_id}", version="0", steps=(step,))
-    return StepPlan(number, step, template, None, frozenset(), {}, has_checks=False)
+    return StepPlan(number, step, template, None, frozenset(), {}, frozenset(), has_checks=False)
 
 
 def check_handlers(template: Template, handlers: Mapping[str, Handler], queues: Sequence[str] | None = None) -> None:

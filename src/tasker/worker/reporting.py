@@ -72,7 +72,7 @@ class Reporting:
             await self._try(connection, Batch(batch.outcomes[middle:], batch.is_late), [])
             return
         held = batch.outcomes[0]
-        about = {"task": str(held.task_id), "step": held.plan.step.name, "error": str(error)}
+        about = {"task": str(held.task_id), "step": held.name, "error": str(error)}
         if reason == "data" and not held.is_refused:
             log.error("the database refused an outcome: the step fails", **about)
             held.is_refused = True

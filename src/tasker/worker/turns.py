@@ -27,6 +27,7 @@ from tasker.worker.executor import Executor
 from tasker.worker.held import Held
 from tasker.worker.log import log
 from tasker.worker.outbox import Batch, Grants, Outbox
+from tasker.worker.plans import FIRST_MEMBER
 from tasker.worker.reporting import Reporting
 from tasker.worker.slots import Slots
 from tasker.worker.submissions import Answer, Prepare, Submissions
@@ -238,6 +239,8 @@ class Turns:
         self.counts["reports"] += 1
         self.counts["outcomes"] += len(batch.outcomes)
         await self._take_in(connection, reply, batch.outcomes)
+        if any(held.number >= FIRST_MEMBER or held.plan.step.is_batch for held in batch.outcomes):
+            self._is_hungry = True  # the next members of their batches have become ready
         if batch.is_late and not any(verdict.verdict == "deferred" for verdict in reply.verdicts):
             self._outbox.late_went()
         if reply.ended:

@@ -54,7 +54,7 @@ begin
     update tasker_engine.steps s set state = 'enqueued', moves = s.moves + 1
     from tasker_engine.template_steps ts
     where s.task_id = _task.task_id and s.state = 'pending' and s.waiting = 0
-      and ts.template_id = _task.template_id and ts.number = s.number and ts.parents <> '{}'
+      and ts.template_id = _task.template_id and ts.number = tasker_engine.plan_number(s.number) and ts.parents <> '{}'
     returning s.number, s.moves),
   history as (
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, at)
@@ -63,6 +63,6 @@ begin
   select tasker_engine.lane(ts.channel_id, case when s.is_suspect then 2 when ts.parents = '{}' and s.tries = 0 then 0 else 1 end, _task.class),
     s.task_id, s.number, _task.born_at
   from tasker_engine.steps s
-  join tasker_engine.template_steps ts on ts.template_id = _task.template_id and ts.number = s.number
+  join tasker_engine.template_steps ts on ts.template_id = _task.template_id and ts.number = tasker_engine.plan_number(s.number)
   where s.task_id = _task.task_id and (s.state = 'enqueued' or s.number in (select f.number from free f));
 end $$;

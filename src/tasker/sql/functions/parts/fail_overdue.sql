@@ -13,7 +13,7 @@ begin
     join tasker_engine.steps s on s.task_id = h.task_id and s.number = h.number
     join tasker_engine.tasks t on t.task_id = s.task_id
     cross join lateral (
-      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = s.number offset 0) ts  -- offset 0: probed by the whole key
+      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = tasker_engine.plan_number(s.number) offset 0) ts  -- offset 0: probed by the whole key
     where s.state = 'in_progress' and s.session_id = g.session_id
       and s.started_at + make_interval(secs => ts.timeout_s + tasker_engine.setting('overdue_grace_s')) < _now
     group by g.session_id limit _most
@@ -25,7 +25,8 @@ begin
         array[cardinality(late.task_ids)]), '{}', '{}', _now, null);
     update tasker_engine.steps s set session_id = null from unnest(undone.done_tasks, undone.done_numbers) as d(task_id, number)
     where s.task_id = d.task_id and s.number = d.number;
-    perform tasker_engine.settle(undone.changes, true, _now);
+    perform tasker_engine.settle_members(undone.changes,
+      tasker_engine.ended_members('{}', '{}', undone.done_tasks, undone.done_numbers, undone.changes), _now);
     failed := failed + cardinality(undone.done_tasks);
   end loop;
   return failed;

@@ -9,6 +9,7 @@ declare
   stranded record;
   locked uuid[];
   changes tasker_engine.task_change[];
+  ended tasker_engine.batch_change[];
   taken int;
 begin
   if not exists (select from tasker_engine.sessions s where s.ended_at is null and s.started_at < since) then
@@ -31,16 +32,17 @@ begin
     from picked p
     join tasker_engine.tasks t on t.task_id = p.task_id
     cross join lateral (
-      select * from tasker_engine.template_steps n where n.template_id = t.template_id and n.number = p.number offset 0) ts  -- offset 0: probed by the whole key
+      select * from tasker_engine.template_steps n where n.template_id = t.template_id and n.number = tasker_engine.plan_number(p.number) offset 0) ts  -- offset 0: probed by the whole key
     join tasker_engine.channels c on c.channel_id = ts.channel_id
     where s.task_id = p.task_id and s.number = p.number and s.state = 'enqueued' and t.paused_at is null
     returning s.task_id, s.number, s.moves, s.error),
   history as (
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, at, detail)
     select task_id, number, moves, 'enqueued', 'error', _now, error from moved)
-  select (select array_agg(row(task_id, 0, -1, 0, 1)::tasker_engine.task_change) from moved), (select count(*) from picked)
-  into changes, taken;
-  perform tasker_engine.settle(changes, true, _now);
+  select array_agg(row(task_id, 0, -1, 0, 1)::tasker_engine.task_change),
+    array_agg(row(task_id, number, -1, 0, 1)::tasker_engine.batch_change) filter (where number >= 65536), (select count(*) from picked)
+  into changes, ended, taken from moved;
+  perform tasker_engine.settle_members(changes, ended, _now);
   return taken;
 end $$;
 

@@ -11,7 +11,7 @@ begin
     join tasker_engine.tasks t on t.task_id = d.task_id
     join tasker_engine.steps s on s.task_id = d.task_id and s.number = d.number
     cross join lateral (
-      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = d.number offset 0) ts  -- offset 0: probed by the whole key
+      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = tasker_engine.plan_number(d.number) offset 0) ts  -- offset 0: probed by the whole key
     where d.due_at > _since and d.due_at <= _now
     order by d.due_at limit _most
     for update of d skip locked for no key update of t skip locked for no key update of s skip locked),

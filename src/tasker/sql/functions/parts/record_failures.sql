@@ -21,8 +21,8 @@ begin
     join tasker_engine.steps s on s.task_id = o.task_id and s.number = o.number
     join tasker_engine.tasks t on t.task_id = s.task_id
     cross join lateral (
-      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = s.number offset 0) ts  -- offset 0: probed by the whole key
-    where o.kind not in ('succeeded', 'decided') and o.task_id = any (_locked)
+      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = tasker_engine.plan_number(s.number) offset 0) ts  -- offset 0: probed by the whole key
+    where o.kind in ('failed', 'retryable', 'released') and o.task_id = any (_locked)
       and s.state = 'in_progress' and s.attempt = o.attempt and s.session_id = _session),
   recorded as (
     update tasker_engine.steps s

@@ -11,7 +11,7 @@ begin
     from (
       select o.* from unnest(_task_ids, _numbers, _attempts, _kinds, _payloads, _run_s)
         as o(task_id, number, attempt, kind, payload, run_s)
-      join unnest(_held) h on h.task_id = o.task_id where o.kind in ('succeeded', 'decided') offset 0) o
+      join unnest(_held) h on h.task_id = o.task_id where o.kind in ('succeeded', 'decided', 'batched') offset 0) o
     where s.task_id = o.task_id and s.number = o.number
       and s.state = 'in_progress' and s.attempt = o.attempt and s.session_id = _session
     returning s.task_id, s.number, s.attempt, s.moves),

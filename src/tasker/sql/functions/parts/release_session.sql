@@ -5,6 +5,7 @@ create or replace function tasker_engine.release_session(_session int, _most int
 declare
   locked uuid[];
   changes tasker_engine.task_change[];
+  ended tasker_engine.batch_change[];
 begin
   locked := array(
     select t.task_id from tasker_engine.tasks t
@@ -20,7 +21,7 @@ begin
     join tasker_engine.steps s on s.task_id = h.task_id and s.number = h.number
     join tasker_engine.tasks t on t.task_id = s.task_id
     cross join lateral (
-      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = s.number offset 0) ts  -- offset 0: probed by the whole key
+      select * from tasker_engine.template_steps p where p.template_id = t.template_id and p.number = tasker_engine.plan_number(s.number) offset 0) ts  -- offset 0: probed by the whole key
     where h.task_id = any (locked) limit _most),
   moved as (
     update tasker_engine.steps s
@@ -38,8 +39,10 @@ begin
   history as (
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, session_id, at, detail)
     select task_id, number, moves, 'in_progress', state, attempt, _session, _now, tasker_engine.worker_lost(losses) from moved)
-  select array_agg(row(task_id, 0, -is_over::int, 0, is_over::int)::tasker_engine.task_change) into changes from moved;
-  perform tasker_engine.settle(changes, true, _now);
+  select array_agg(row(task_id, 0, -is_over::int, 0, is_over::int)::tasker_engine.task_change),
+    array_agg(row(task_id, number, -1, 0, 1)::tasker_engine.batch_change) filter (where is_over and number >= 65536)
+  into changes, ended from moved;
+  perform tasker_engine.settle_members(changes, ended, _now);
   delete from tasker_engine.grants g where g.session_id = _session
     and not exists (select from tasker_engine.held_steps(_session));
   return coalesce(cardinality(changes), 0);

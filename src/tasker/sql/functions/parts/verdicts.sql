@@ -9,7 +9,7 @@ begin
     case
       when s.task_id is not null and o.task_id <> all (_locked) then 'deferred'
       when s.attempt = o.attempt and s.session_id = _session
-        and s.state in ('complete', 'error', 'waiting_for_retry', 'enqueued') then 'already'
+        and s.state in ('complete', 'error', 'waiting_for_retry', 'enqueued', 'pending') then 'already'
       else 'stale'
     end, null::json
   from unnest(_task_ids, _numbers, _attempts) as o(task_id, number, attempt)

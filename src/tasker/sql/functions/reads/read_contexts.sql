@@ -17,7 +17,7 @@ begin
     select t.task_id, t.state, t.paused_at is not null as is_paused, count(*)::int as total,
       count(*) filter (where s.state = 'pending')::int as pending,
       count(*) filter (where t.paused_at is null and s.waiting = 0 and (s.state = 'enqueued'
-        or s.state in ('pending', 'waiting_for_retry') and every.due_at[s.number] <= _now))::int as ready,
+        or s.state in ('pending', 'waiting_for_retry') and every.due_at[array_position(every.due_numbers, s.number)] <= _now))::int as ready,
       count(*) filter (where s.state = 'in_progress')::int as in_progress,
       count(*) filter (where s.state = 'waiting_for_retry')::int as waiting_for_retry,
       count(*) filter (where s.state in ('complete', 'resolved_manually'))::int as completed,
@@ -25,9 +25,7 @@ begin
       count(*) filter (where s.state = 'cancelled')::int as cancelled
     from unnest(_task_ids) as asked(task_id)
     join tasker_engine.tasks t on t.task_id = asked.task_id
-    cross join lateral (
-      select case when t.due > 0 then tasker_engine.due_times(t.task_id, p.step_count) end as due_at
-      from tasker_engine.templates p where p.template_id = t.template_id) every
+    left join lateral tasker_engine.due_times(t.task_id) every on t.due > 0
     join tasker_engine.steps s on s.task_id = t.task_id
     group by t.task_id),
   judged as (

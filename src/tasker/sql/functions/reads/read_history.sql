@@ -11,12 +11,13 @@ set enable_indexonlyscan = on set enable_hashjoin = on set enable_mergejoin = on
 #variable_conflict use_column
 begin
   return query
-  select h.task_id, h.number, p.name, h.seq, h.from_state::text, h.to_state::text, h.attempt, h.at,
+  select h.task_id, h.number, p.name || coalesce('_' || m.batch_id, ''), h.seq, h.from_state::text, h.to_state::text, h.attempt, h.at,
     w.name || '@' || w.host || ':' || w.pid, h.detail
   from unnest(_task_ids) as asked(task_id)
   join tasker_engine.tasks t on t.task_id = asked.task_id
   join tasker_engine.transitions h on h.task_id = t.task_id
-  left join tasker_engine.template_steps p on p.template_id = t.template_id and p.number = h.number
+  left join tasker_engine.template_steps p on p.template_id = t.template_id and p.number = tasker_engine.plan_number(h.number)
+  left join tasker_engine.batch_items m on m.task_id = h.task_id and m.number = h.number and h.number >= 65536
   left join tasker_engine.sessions w on w.session_id = h.session_id
   where _number is null or h.number = _number
   order by h.task_id, case when _number is null then h.at end, _number is null and h.number = 0 and h.from_state is not null,

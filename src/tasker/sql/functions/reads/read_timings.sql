@@ -21,15 +21,22 @@ begin
     from tasker_engine.step_times(_task_ids, _now) s),
   ways as materialized (
     select t.task_id, t.template_id, tasker_engine.critical_places(t.template_id, e.ends) as places
-    from (select w.task_id, array_agg(case when w.ready_at is not null then coalesce(w.ended_at, _now) end order by w.number) as ends
-          from timed w group by w.task_id) e
-    cross join lateral (select * from tasker_engine.tasks t where t.task_id = e.task_id offset 0) t)
-  select y.task_id, w.number, p.name, w.state::text, w.tries, w.ready_at, w.granted_at, w.ended_at,
-    w.queue_s, w.run_s, w.retry_s, nullif(y.places[w.number], 0)
+    from (select distinct w.task_id from timed w) of_task
+    cross join lateral (select * from tasker_engine.tasks t where t.task_id = of_task.task_id offset 0) t
+    cross join lateral (
+      select array_agg(case when w.ready_at is not null then coalesce(w.ended_at, _now) end order by p.number) as ends
+      from tasker_engine.template_steps p
+      left join timed w on w.task_id = t.task_id and w.number = p.number
+      where p.template_id = t.template_id) e)
+  select y.task_id, w.number, p.name || coalesce('_' || m.batch_id, ''), w.state::text, w.tries, w.ready_at, w.granted_at, w.ended_at,
+    w.queue_s, w.run_s, w.retry_s, case when w.number < 65536 then nullif(y.places[w.number], 0) end
   from ways y
   join timed w on w.task_id = y.task_id
   cross join lateral (
-    select p.name from tasker_engine.template_steps p where p.template_id = y.template_id and p.number = w.number offset 0) p
+    select p.name from tasker_engine.template_steps p
+    where p.template_id = y.template_id and p.number = tasker_engine.plan_number(w.number) offset 0) p
+  left join lateral (
+    select i.batch_id from tasker_engine.batch_items i where i.task_id = w.task_id and i.number = w.number and w.number >= 65536 offset 0) m on true
   order by y.task_id, w.number;
 end $$;
 

@@ -11,6 +11,7 @@ create or replace function tasker_engine.setting(_name text) returns double prec
       when 'report_wait_s' then 0.25         -- how long a report stands in line for a task that is always busy
       when 'due_lookback_s' then 10          -- how far back a claim looks for due steps; the sweep looks everywhere
       when 'checkpoint_history' then 20      -- how many earlier cursors of a step are kept beside its last
+      when 'batch_workers_max' then 10000    -- how many members a batch may have
       when 'grant_payload_bytes' then 65536  -- what a grant carries at most; the rest comes by load
     end)
 $$;

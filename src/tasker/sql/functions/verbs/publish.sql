@@ -3,7 +3,9 @@
 --
 -- _steps is an array of objects: number, name, queue, handler, parents, children (numbers), is_retryable, max_attempts,
 -- backoff, backoff_base_s, backoff_max_s, jitter, timeout_s; where they differ from a standard step's also type, deciders (how
--- many parents are decisions) and joins (the decisions of which every way leads through a convergence).
+-- many parents are decisions), joins (the decisions of which every way leads through a convergence) and batch (of a step that
+-- has members: parallelism, failure_strategy, source: the number of the step that says what they work on, and for a list of
+-- items the path to it).
 create or replace function tasker_engine.publish(
   _namespace text, _name text, _version text, _digest text, _definition jsonb, _identity_strategy text, _steps jsonb,
   _force boolean default false, out template_id int, out is_new boolean) language plpgsql as $$
@@ -42,15 +44,15 @@ begin
   from jsonb_to_recordset(_steps) as s(number int, queue text, handler text, parents int[])
   join tasker_engine.channels c on c.namespace_id = home and c.queue = s.queue and c.handler = s.handler;
   insert into tasker_engine.template_steps (template_id, number, name, channel_id, parents, children, child_channels,
-    child_parents, is_retryable, max_attempts, backoff, backoff_base_s, backoff_max_s, jitter, timeout_s, type, deciders, joins)
+    child_parents, is_retryable, max_attempts, backoff, backoff_base_s, backoff_max_s, jitter, timeout_s, type, deciders, joins, batch)
   select template_id, s.number, s.name, channel_of[s.number], s.parents, s.children,
     array(select channel_of[c.number] from unnest(s.children) with ordinality as c(number, place) order by c.place),
     array(select parents_of[c.number] from unnest(s.children) with ordinality as c(number, place) order by c.place),
     s.is_retryable, s.max_attempts, s.backoff, s.backoff_base_s, s.backoff_max_s, s.jitter, s.timeout_s,
-    coalesce(s.type, 'standard'), coalesce(s.deciders, 0), coalesce(s.joins, '{}')
+    coalesce(s.type, 'standard'), coalesce(s.deciders, 0), coalesce(s.joins, '{}'), s.batch
   from jsonb_to_recordset(_steps) as s(number int, name text, parents int[], children int[],
     is_retryable boolean, max_attempts int, backoff text, backoff_base_s float8, backoff_max_s float8, jitter float8, timeout_s float8,
-    type text, deciders int, joins int[]);
+    type text, deciders int, joins int[], batch jsonb);
   is_new := true;
 end $$;
 

@@ -1,8 +1,8 @@
 -- report: records a batch of outcomes, frees what they free, hands freed steps to this session, ends tasks.
 --
--- Outcomes are parallel arrays: the fence (_task_ids, _numbers, _attempts), _kinds (succeeded, decided, failed, retryable,
--- released), _payloads (JSON text: a result, or an error record), _retry_after_s (null: the step's own policy) and _run_s
--- (how long the handler ran). _finished_grants are grants of which nothing is held any more. _channels are what the
+-- Outcomes are parallel arrays: the fence (_task_ids, _numbers, _attempts), _kinds (succeeded, decided, batched, expanded,
+-- failed, retryable, released), _payloads (JSON text: a result, or an error record), _retry_after_s (null: the step's own
+-- policy) and _run_s (how long the handler ran). _finished_grants are grants of which nothing is held any more. _channels are what the
 -- session serves, _pools the slot pool (1, 2, …) that each needs, _free the free slots of each pool, those of these
 -- outcomes included. Task rows that another verb holds are passed over: their outcomes answer `deferred` and are sent
 -- again; with _may_wait the verb stands in line for them, but not for longer than the setting report_wait_s: then it raises
@@ -15,13 +15,20 @@ create or replace function tasker_engine.report(
 returns setof tasker_engine.reply language plpgsql as $$
 declare
   is_alive boolean := tasker_engine.turn_lock(_session);
+  is_growing boolean := _kinds && array['batched', 'expanded'] or 65536 <= any (_numbers);
   held tasker_engine.held_task[];
   locked uuid[];
-  done record;
-  undone record;
+  cursors jsonb[];
+  recorded_tasks uuid[];  -- what this call has recorded
+  recorded_numbers int[];
+  done_tasks uuid[];  -- what satisfies its children from now on
+  done_numbers int[];
+  undone_tasks uuid[];  -- what failed
+  undone_numbers int[];
   gone record;
+  ended tasker_engine.batch_change[];  -- members of batches
+  grown record;
   changes tasker_engine.task_change[] := '{}';
-  recorded int;
 begin
   delete from tasker_engine.grants g where g.ctid = any (array(
     select n.place from unnest(_finished_grants) f
@@ -37,33 +44,46 @@ begin
   end if;
   held := tasker_engine.hold_tasks(_task_ids, _may_wait);
   _now := tasker_engine.clock(_now);
+  if is_growing then
+    select * into _kinds, _payloads, cursors from tasker_engine.judge_batches(held, _task_ids, _numbers, _kinds, _payloads);
+  end if;
   if 'decided' = any (_kinds) then
     select * into _kinds, _payloads from tasker_engine.refuse_decisions(held, _task_ids, _numbers, _kinds, _payloads);
   end if;
-  select * into done from tasker_engine.record_successes(
+  select * into done_tasks, done_numbers from tasker_engine.record_successes(
     _session, held, _task_ids, _numbers, _attempts, _kinds, _payloads, _run_s, _now);
-  recorded := cardinality(done.done_tasks);
-  if recorded < cardinality(_task_ids) then
+  recorded_tasks := done_tasks;
+  recorded_numbers := done_numbers;
+  if cardinality(done_tasks) < cardinality(_task_ids) then
     locked := array(select h.task_id from unnest(held) h);
-    select * into undone from tasker_engine.record_failures(
+    select * into undone_tasks, undone_numbers, changes from tasker_engine.record_failures(
       _session, locked, _task_ids, _numbers, _attempts, _kinds, _payloads, _retry_after_s, _run_s, _now, _chance);
-    changes := undone.changes;
-    recorded := recorded + cardinality(undone.done_tasks);
+    recorded_tasks := recorded_tasks || undone_tasks;
+    recorded_numbers := recorded_numbers || undone_numbers;
   end if;
+  if is_growing then
+    ended := tasker_engine.ended_members(done_tasks, done_numbers, undone_tasks, undone_numbers, changes);
+  end if;
+  changes := changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done_tasks) d);
   if 'decided' = any (_kinds) then
-    select * into gone from tasker_engine.decide(held, done.done_tasks, done.done_numbers);
-    changes := changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done.done_tasks) d);
-    return query select * from tasker_engine.advance(_session, held, done.done_tasks || gone.gone_tasks,
-      done.done_numbers || gone.gone_numbers,
-      changes || array(select row(g, -1, 0, 0, 0)::tasker_engine.task_change from unnest(gone.gone_tasks) g),
-      _channels, _pools, _free, _now);
-  elsif recorded > 0 then
-    return query select * from tasker_engine.advance(_session, held, done.done_tasks, done.done_numbers,
-      changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done.done_tasks) d),
-      _channels, _pools, _free, _now);
+    select * into gone from tasker_engine.decide(held, done_tasks, done_numbers);
+    changes := changes || array(select row(g, -1, 0, 0, 0)::tasker_engine.task_change from unnest(gone.gone_tasks) g);
+    done_tasks := done_tasks || gone.gone_tasks;
+    done_numbers := done_numbers || gone.gone_numbers;
   end if;
-  if recorded < cardinality(_task_ids) then
-    return query select * from tasker_engine.verdicts(_session, locked, _task_ids, _numbers, _attempts,
-      done.done_tasks || coalesce(undone.done_tasks, '{}'), done.done_numbers || coalesce(undone.done_numbers, '{}'));
+  if is_growing then
+    select * into grown from tasker_engine.grow(
+      _session, held, _task_ids, _numbers, _attempts, _kinds, cursors, done_tasks, done_numbers, ended, _now);
+    changes := changes || grown.changes;
+    done_tasks := done_tasks || grown.done_tasks;
+    done_numbers := done_numbers || grown.done_numbers;
+    recorded_tasks := recorded_tasks || grown.recorded_tasks;
+    recorded_numbers := recorded_numbers || grown.recorded_numbers;
+  end if;
+  if cardinality(recorded_tasks) > 0 then
+    return query select * from tasker_engine.advance(_session, held, done_tasks, done_numbers, changes, _channels, _pools, _free, _now);
+  end if;
+  if cardinality(recorded_tasks) < cardinality(_task_ids) then
+    return query select * from tasker_engine.verdicts(_session, locked, _task_ids, _numbers, _attempts, recorded_tasks, recorded_numbers);
   end if;
 end $$;

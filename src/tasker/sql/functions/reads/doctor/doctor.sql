@@ -14,7 +14,7 @@ declare
 begin
   perform tasker_engine.require_read_committed();
   _now := tasker_engine.clock(_now);
-  foreach kind in array array['waiting', 'stuck', 'ready', 'due', 'grants', 'counters'] loop
+  foreach kind in array array['waiting', 'stuck', 'ready', 'due', 'grants', 'batches', 'counters'] loop
     select count(*) as count, array_agg(distinct f.task_id) as task_ids, min(f.said) as said into faults
     from (select * from tasker_engine.faults(kind) limit _most) f;
     repaired := 0;
@@ -36,6 +36,7 @@ create or replace function tasker_engine.fault_name(_kind text) returns text lan
     when 'ready' then 'ready steps lie in a lane'
     when 'due' then 'postponed steps have a time'
     when 'grants' then 'running steps belong to a session'
+    when 'batches' then 'batches go on'
     else 'counters and states of tasks'
   end
 $$;
@@ -54,6 +55,9 @@ begin
     return query select w.task_id, format('step %s of task %s', w.number, w.task_id) from tasker_engine.lost_due(null) w;
   elsif _kind = 'grants' then
     return query select w.task_id, format('step %s of task %s', w.number, w.task_id) from tasker_engine.lost_grants(null) w;
+  elsif _kind = 'batches' then
+    return query select w.task_id, format('batch %s of task %s, of which %s run, %s succeeded and %s failed', w.number, w.task_id,
+      w.running, w.succeeded, w.failed) from tasker_engine.wrong_batches(null) w;
   else
     return query select w.task_id, format('task %s, which is %s with %s open, %s live, %s due and %s failed', w.task_id, w.state,
       w.open, w.live, w.due, w.failed) from tasker_engine.wrong_counters(null) w;

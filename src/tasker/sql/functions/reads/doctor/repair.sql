@@ -8,6 +8,8 @@ begin
   elsif _kind = 'ready' then
     perform from tasker_engine.steps s where s.task_id = any (_task_ids) order by s.task_id, s.number for no key update;
     return (select tasker_engine.put_in_line(array_agg(l.task_id), array_agg(l.number)) from tasker_engine.lost_ready(_task_ids) l);
+  elsif _kind = 'batches' then
+    return tasker_engine.repair_batches(_task_ids, _now);
   elsif _kind = 'counters' then
     return tasker_engine.repair_counters(_task_ids, _now);
   elsif _kind = 'waiting' then
@@ -52,9 +54,32 @@ begin
   from unnest(_task_ids, _numbers) as w(task_id, number)
   join tasker_engine.tasks t on t.task_id = w.task_id
   join tasker_engine.steps s on s.task_id = w.task_id and s.number = w.number
-  join tasker_engine.template_steps p on p.template_id = t.template_id and p.number = w.number;
+  join tasker_engine.template_steps p on p.template_id = t.template_id and p.number = tasker_engine.plan_number(w.number);
   get diagnostics put = row_count;
   return put;
+end $$;
+
+-- repair_batches: the counters that the members say; then the batch goes on. Answers how many.
+create or replace function tasker_engine.repair_batches(_task_ids uuid[], _now timestamptz) returns int language plpgsql as $$
+declare
+  task_ids uuid[];
+  numbers int[];
+begin
+  with wrong as materialized (select * from tasker_engine.wrong_batches(_task_ids)),
+  moved as (
+    update tasker_engine.batches b
+    set running = w.running, succeeded = w.succeeded, failed = w.failed, next_index = 0
+    from wrong w where b.task_id = w.task_id and b.number = w.number
+    returning b.task_id, b.number)
+  select array_agg(m.task_id), array_agg(m.number) into task_ids, numbers from moved m;
+  perform tasker_engine.settle_members(
+    array(select row(w.id, 0, 0, 0, 0)::tasker_engine.task_change from unnest(task_ids) as w(id)),
+    array(select row(w.task_id, i.number, 0, 0, 0)::tasker_engine.batch_change
+          from unnest(task_ids, numbers) as w(task_id, number)
+          cross join lateral (
+            select min(n.number) as number from tasker_engine.batch_items n
+            where n.task_id = w.task_id and n.number between w.number << 16 and w.number << 16 | 65535) i), _now);
+  return coalesce(cardinality(task_ids), 0);
 end $$;
 
 -- repair_counters: the counters and the state that the steps say.
