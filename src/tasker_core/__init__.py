@@ -5,9 +5,8 @@ The decorators are in `tasker_core.step_handler.functional`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from tasker import __version__
+from tasker_core._tasker_core import get_rust_version, get_version, health_check
 from tasker_core.batch_processing import Batchable, BatchAggregationScenario
 from tasker_core.bootstrap import (
     bootstrap_worker,
@@ -23,6 +22,23 @@ from tasker_core.client import StepResponse as ClientStepResponse
 from tasker_core.client import TaskerClient
 from tasker_core.client import TaskListResponse as ClientTaskListResponse
 from tasker_core.client import TaskResponse as ClientTaskResponse
+from tasker_core.dispatch import (
+    check_starvation_warnings,
+    cleanup_timeouts,
+    complete_step_event,
+    get_ffi_dispatch_metrics,
+    poll_in_process_events,
+    poll_step_events,
+)
+from tasker_core.domain_events import (
+    BasePublisher,
+    BaseSubscriber,
+    EventDeclaration,
+    InProcessDomainEventPoller,
+    PublishContext,
+    StepEventContext,
+    StepResult,
+)
 from tasker_core.errors import (
     AuthenticationError,
     AuthorizationError,
@@ -42,6 +58,8 @@ from tasker_core.errors import (
 )
 from tasker_core.errors import TimeoutError as StepTimeoutError
 from tasker_core.errors import ValidationError as StepValidationError
+from tasker_core.event_bridge import EventBridge, EventNames
+from tasker_core.event_poller import EventPoller
 from tasker_core.exceptions import (
     ConversionError,
     FFIError,
@@ -60,6 +78,7 @@ from tasker_core.models import (
     TaskWrapper,
     WorkflowStepWrapper,
 )
+from tasker_core.observability import get_health_check, get_metrics, get_worker_config
 from tasker_core.registry import (
     BaseResolver,
     ClassLookupResolver,
@@ -72,6 +91,7 @@ from tasker_core.registry import (
     ResolverChain,
     ResolverNotFoundError,
 )
+from tasker_core.step_execution_subscriber import StepExecutionError, StepExecutionSubscriber
 from tasker_core.step_handler import ApiHandler, ApiResponse, DecisionHandler, StepHandler
 from tasker_core.template_discovery import HandlerDiscovery, TemplateParser, TemplatePath
 from tasker_core.types import (
@@ -81,12 +101,17 @@ from tasker_core.types import (
     BatchWorkerOutcome,
     BootstrapConfig,
     BootstrapResult,
+    ComponentHealth,
     CursorConfig,
     DecisionPointOutcome,
     DecisionType,
+    DomainEventMetadata,
     ErrorType,
+    ExecutionResult,
     FfiDispatchMetrics,
     FfiStepEvent,
+    HealthCheck,
+    InProcessDomainEvent,
     LogContext,
     ResultStatus,
     StarvationWarning,
@@ -95,44 +120,12 @@ from tasker_core.types import (
     StepExecutionResult,
     StepHandlerCallResult,
     StepHandlerResult,
+    WorkerConfig,
+    WorkerMetrics,
     WorkerState,
     WorkerStatus,
 )
 from tasker_core.worker import Worker
-
-LATER = frozenset(
-    {
-        "BasePublisher",
-        "BaseSubscriber",
-        "ComponentHealth",
-        "DomainEventMetadata",
-        "EventBridge",
-        "EventDeclaration",
-        "EventNames",
-        "EventPoller",
-        "ExecutionResult",
-        "HealthCheck",
-        "InProcessDomainEvent",
-        "InProcessDomainEventPoller",
-        "PublishContext",
-        "StepEventContext",
-        "StepExecutionError",
-        "StepExecutionSubscriber",
-        "StepResult",
-        "WorkerConfig",
-        "WorkerMetrics",
-        "check_starvation_warnings",
-        "cleanup_timeouts",
-        "complete_step_event",
-        "get_ffi_dispatch_metrics",
-        "get_health_check",
-        "get_metrics",
-        "get_worker_config",
-        "poll_in_process_events",
-        "poll_step_events",
-    }
-)
-"""Names of the published interface that a later version brings."""
 
 
 def version() -> str:
@@ -140,34 +133,14 @@ def version() -> str:
     return __version__
 
 
-def get_version() -> str:
-    """Tasker's version."""
-    return __version__
-
-
-def get_rust_version() -> str:
-    """Tasker's version too: nothing here is Rust."""
-    return f"python {__version__}"
-
-
-def health_check() -> bool:
-    """True: the package works."""
-    return True
-
-
-def __getattr__(name: str) -> Any:
-    if name in LATER:
-        # An ImportError, because `from tasker_core import …` would hide the words of an AttributeError.
-        raise ImportError(f"tasker_core.{name} is not in this version of Tasker: see docs/compatibility.md")
-    raise AttributeError(f"module 'tasker_core' has no attribute {name!r}")
-
-
 __all__ = [
     "ApiHandler",
     "ApiResponse",
     "AuthenticationError",
     "AuthorizationError",
+    "BasePublisher",
     "BaseResolver",
+    "BaseSubscriber",
     "BatchAggregationScenario",
     "BatchAnalyzerOutcome",
     "BatchWorkerConfig",
@@ -184,6 +157,7 @@ __all__ = [
     "ClientStepResponse",
     "ClientTaskListResponse",
     "ClientTaskResponse",
+    "ComponentHealth",
     "ConfigurationError",
     "ConversionError",
     "CursorConfig",
@@ -191,8 +165,14 @@ __all__ = [
     "DecisionPointOutcome",
     "DecisionType",
     "DependencyResultsWrapper",
+    "DomainEventMetadata",
     "ErrorClassifier",
     "ErrorType",
+    "EventBridge",
+    "EventDeclaration",
+    "EventNames",
+    "EventPoller",
+    "ExecutionResult",
     "ExplicitMappingResolver",
     "FFIError",
     "FfiDispatchMetrics",
@@ -201,12 +181,16 @@ __all__ = [
     "HandlerDiscovery",
     "HandlerRegistry",
     "HandlerWrapper",
+    "HealthCheck",
+    "InProcessDomainEvent",
+    "InProcessDomainEventPoller",
     "LogContext",
     "MethodDispatchWrapper",
     "NetworkError",
     "NotAvailableError",
     "NotFoundError",
     "PermanentError",
+    "PublishContext",
     "RateLimitError",
     "RegistryResolver",
     "ResolutionError",
@@ -220,10 +204,14 @@ __all__ = [
     "StepContext",
     "StepDefinitionWrapper",
     "StepError",
+    "StepEventContext",
+    "StepExecutionError",
     "StepExecutionResult",
+    "StepExecutionSubscriber",
     "StepHandler",
     "StepHandlerCallResult",
     "StepHandlerResult",
+    "StepResult",
     "StepTimeoutError",
     "StepValidationError",
     "TaskSequenceStepWrapper",
@@ -235,15 +223,24 @@ __all__ = [
     "Worker",
     "WorkerAlreadyRunningError",
     "WorkerBootstrapError",
+    "WorkerConfig",
+    "WorkerMetrics",
     "WorkerNotInitializedError",
     "WorkerState",
     "WorkerStatus",
     "WorkflowStepWrapper",
     "__version__",
     "bootstrap_worker",
+    "check_starvation_warnings",
+    "cleanup_timeouts",
+    "complete_step_event",
     "get_classifier",
+    "get_ffi_dispatch_metrics",
+    "get_health_check",
+    "get_metrics",
     "get_rust_version",
     "get_version",
+    "get_worker_config",
     "get_worker_status",
     "health_check",
     "is_permanent",
@@ -254,6 +251,8 @@ __all__ = [
     "log_info",
     "log_trace",
     "log_warn",
+    "poll_in_process_events",
+    "poll_step_events",
     "stop_worker",
     "transition_to_graceful_shutdown",
     "version",

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 
 import orjson
+from pydantic import BaseModel
 
 from tasker.handlers import Handler
 from tasker.handlers import StepContext as EngineContext
 from tasker.handlers.functional import place_of
 from tasker.handlers.resolution_methods import step_method
 from tasker.model.errors import InvalidHandler, PermanentError, StepError
+from tasker_core.executions import Execution
+from tasker_core.metadata import joined, parted
 from tasker_core.types import FfiStepEvent, StepContext, StepHandlerResult
 
 _LATER = {"batch_processing_outcome": "batches are not in this version of Tasker: see docs/compatibility.md"}
@@ -52,16 +55,18 @@ def adapt(obj: Any, name: str | None, method: str | None) -> Handler:
 
 def _call(make: Callable[[EngineContext], Any], code: Callable[..., Any], name: str) -> Callable[[EngineContext], Any]:
     def call(context: EngineContext) -> Any:
-        while True:
-            try:
-                result = code(make(context), context_of(context, name))
-                if inspect.isawaitable(result):
-                    result = asyncio.run(cast("Coroutine[Any, Any, Any]", result))
-            except Exception as error:
-                raise raised(error) from error
-            if not _yielded(result):
-                return kept(result)
-            context.save_checkpoint(**_checkpoint(result))
+        with Execution(context) as execution:
+            while True:
+                try:
+                    result = code(make(context), execution.begins(context_of(context, name)))
+                    if inspect.isawaitable(result):
+                        result = asyncio.run(cast("Coroutine[Any, Any, Any]", result))
+                except Exception as error:
+                    raise broken(execution, error) from error
+                if not is_yield(result):
+                    return ended(execution, result)
+                context.save_checkpoint(**_checkpoint(result))
+                execution.yielded(checkpoint_of(result))
 
     return call
 
@@ -70,16 +75,37 @@ def _async_call(
     make: Callable[[EngineContext], Any], code: Callable[..., Any], name: str
 ) -> Callable[[EngineContext], Any]:
     async def call(context: EngineContext) -> Any:
-        while True:
-            try:
-                result = await code(make(context), context_of(context, name))
-            except Exception as error:
-                raise raised(error) from error
-            if not _yielded(result):
-                return kept(result)
-            await context.save_checkpoint(**_checkpoint(result))
+        with Execution(context) as execution:
+            while True:
+                try:
+                    result = await code(make(context), execution.begins(context_of(context, name)))
+                except Exception as error:
+                    raise broken(execution, error) from error
+                if not is_yield(result):
+                    return ended(execution, result)
+                await context.save_checkpoint(**_checkpoint(result))
+                execution.yielded(checkpoint_of(result))
 
     return call
+
+
+def broken(execution: Execution, error: Exception) -> StepError:
+    """The handler raised: what the engine is to be told."""
+    execution.broke(error)
+    failure = raised(error)
+    execution.fails(failure)
+    return failure
+
+
+def ended(execution: Execution, result: Any) -> Any:
+    """The handler returned: what the engine keeps. Raises the failure that a StepHandlerResult says."""
+    try:
+        value = kept(result)
+    except StepError as failure:
+        execution.fails(failure)
+        raise
+    execution.ends(*parted(value))
+    return value
 
 
 def _made(handler_class: Any, context: EngineContext) -> Any:
@@ -95,16 +121,20 @@ def _made(handler_class: Any, context: EngineContext) -> Any:
 
 def context_of(context: EngineContext, handler_name: str) -> StepContext:
     """The context that the older interface shows."""
+    return StepContext.from_ffi_event(event_of(context), handler_name)
+
+
+def event_of(context: EngineContext, event_id: str | None = None) -> FfiStepEvent:
+    """The event that the older interface shows; without an id it has that of the attempt."""
     correlation_id = str(context.correlation_id or context.task_uuid)
-    event = FfiStepEvent(
-        event_id=f"{context.step_uuid}:{context.attempt}",
+    return FfiStepEvent(
+        event_id=event_id or f"{context.step_uuid}:{context.attempt}",
         task_uuid=str(context.task_uuid),
         step_uuid=str(context.step_uuid),
         correlation_id=correlation_id,
         task_correlation_id=correlation_id,
         task_sequence_step=_sequence_of(context),
     )
-    return StepContext.from_ffi_event(event, handler_name)
 
 
 def _sequence_of(context: EngineContext) -> dict[str, Any]:
@@ -153,11 +183,12 @@ def _checkpoint_of(context: EngineContext) -> dict[str, Any] | None:
 
 
 def _envelope(context: EngineContext, step_name: str) -> dict[str, Any]:
+    result, metadata = parted(context.get_dependency_result(step_name))
     return {
         "step_uuid": None,
         "success": True,
-        "result": context.get_dependency_result(step_name),
-        "metadata": {},
+        "result": result,
+        "metadata": {"custom": metadata} if metadata else {},
         "status": "completed",
         "error": None,
         "orchestration_metadata": None,
@@ -167,15 +198,45 @@ def _envelope(context: EngineContext, step_name: str) -> dict[str, Any]:
 # What comes out -------------------------------------------------------------------------------------------------------
 
 
-def _yielded(result: Any) -> bool:
+def is_yield(result: Any) -> bool:
     """Whether the handler wants to go on from a checkpoint: it is called again, on the same attempt."""
     return isinstance(result, StepHandlerResult) and result.metadata.get("checkpoint_yield") is True
 
 
-def _checkpoint(result: StepHandlerResult) -> dict[str, Any]:
+def checkpoint_of(result: StepHandlerResult) -> dict[str, Any]:
+    """cursor, items_processed and accumulated_results of a result that yields."""
     said = result.result or {}
-    done, gathered = said.get("items_processed") or 0, said.get("accumulated_results")
-    return {"cursor": said.get("cursor"), "items_processed": done, "accumulated": gathered}
+    return {
+        "cursor": said.get("cursor"),
+        "items_processed": said.get("items_processed") or 0,
+        "accumulated_results": said.get("accumulated_results"),
+    }
+
+
+def engine_checkpoint(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, as the engine's contexts take it."""
+    return {
+        "cursor": said.get("cursor"),
+        "items_processed": said.get("items_processed") or 0,
+        "accumulated": said.get("accumulated_results"),
+    }
+
+
+def _checkpoint(result: StepHandlerResult) -> dict[str, Any]:
+    return engine_checkpoint(checkpoint_of(result))
+
+
+def as_result(value: Any) -> StepHandlerResult:
+    """What a handler returned, as a result: mappings and models as they are, anything else as `{"result": value}`."""
+    if isinstance(value, StepHandlerResult):
+        return value
+    if value is None:
+        return StepHandlerResult.success({})
+    if isinstance(value, dict):
+        return StepHandlerResult.success(cast("dict[str, Any]", value))
+    if isinstance(value, BaseModel):
+        return StepHandlerResult.success(value.model_dump(mode="json"))
+    return StepHandlerResult.success({"result": value})
 
 
 def kept(result: Any) -> Any:
@@ -183,7 +244,7 @@ def kept(result: Any) -> Any:
     if isinstance(result, StepHandlerResult):
         if not result.is_success:
             raise failed(result)
-        result = result.result or {}
+        result = joined(result.result or {}, result.metadata)
     if not isinstance(result, dict):
         return result
     for key, problem in _LATER.items():

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from tasker.model.errors import StepNotFound, TaskNotFound
-from tasker.model.states import TaskState
-from tasker.model.task import ExecutionContext, StepView, TaskFilter, TaskInfo, TaskView, Transition
-from tasker.store.connection import Connection
-from tasker.store.reads import PAGE_MAX, Reads
-from tasker_core.runtime import current
+from tasker_core import _tasker_core
+from tasker_core.client_answers import actor
 
 T = TypeVar("T", bound="_Response")
 
@@ -78,6 +73,13 @@ class TaskListResponse(_Response):
     tasks: list[TaskResponse] = field(default_factory=list[TaskResponse])
     pagination: PaginationInfo = field(default_factory=PaginationInfo)
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any] | None) -> TaskListResponse:
+        """Of plain values."""
+        data = data or {}
+        tasks = [TaskResponse.from_dict(one) for one in data.get("tasks") or ()]
+        return cls(tasks, PaginationInfo.from_dict(data.get("pagination")))
+
 
 @dataclass(frozen=True)
 class StepResponse(_Response):
@@ -96,6 +98,8 @@ class StepResponse(_Response):
     next_retry_at: str | None = None
     results: Any = None
     error: dict[str, Any] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the handler said beside its result."""
 
 
 @dataclass(frozen=True)
@@ -146,173 +150,49 @@ class TaskerClient:
         Of the further keys, tags, priority, correlation_id, parent_correlation_id, idempotency_key, initiator and
         source_system count. Raises TemplateNotFound, InvalidInput, PayloadTooLarge, IdentityConflict.
         """
-        runtime = current()
-        given = {"initiator": self.initiator, "source_system": self.source_system, **kwargs}
-        options = {key: given[key] for key in _OPTIONS if given.get(key) is not None}
-        for key in ("correlation_id", "parent_correlation_id"):
-            if key in options:
-                options[key] = UUID(str(options[key]))
-        made = runtime.run(
-            runtime.tasker.submit(
-                name, namespace=namespace, version=version, context=dict(context or {}), reason=reason, **options
-            )
-        )
-        return self.get_task(made.task_uuid)
+        request = {
+            "name": name,
+            "namespace": namespace,
+            "version": version,
+            "context": dict(context or {}),
+            "initiator": self.initiator,
+            "source_system": self.source_system,
+            "reason": reason,
+            **kwargs,
+        }
+        return TaskResponse.from_dict(_tasker_core.client_create_task(request))
 
     def get_task(self, task_uuid: str | UUID) -> TaskResponse:
         """A task with its steps. Raises TaskNotFound."""
-        task_id = UUID(str(task_uuid))
-
-        async def ask(reads: Reads, connection: Connection) -> tuple[TaskView, list[ExecutionContext]]:
-            view = await reads.task_view(connection, task_id)
-            return view, await reads.execution_contexts(connection, [task_id])
-
-        view, figures = current().read(ask)
-        return _task(view.task, figures[0] if figures else None, view.steps)
+        return TaskResponse.from_dict(_tasker_core.client_get_task(str(task_uuid)))
 
     def list_tasks(
         self, *, limit: int = 50, offset: int = 0, namespace: str | None = None, status: str | None = None
     ) -> TaskListResponse:
         """Tasks, newest first, without their steps. Raises ValueError for a status that there is not."""
-        states = None if status is None else (TaskState(status),)
-        which = TaskFilter(states=states, namespace=namespace)
-
-        async def ask(reads: Reads, connection: Connection) -> list[TaskInfo]:
-            found: list[TaskInfo] = []
-            cursor = None
-            while len(found) <= offset + limit:
-                wanted = min(PAGE_MAX, offset + limit + 1 - len(found))
-                page = await reads.task_page(connection, which, limit=wanted, cursor=cursor)
-                found.extend(page.tasks)
-                if (cursor := page.next_cursor) is None:
-                    break
-            return found
-
-        found = current().read(ask)
-        shown = [_task(one, None, ()) for one in found[offset : offset + limit]]
-        count = len(found)
-        pages = -(-count // limit) if limit else 0
-        has_next = count > offset + limit
-        page = PaginationInfo(offset // limit + 1 if limit else 1, limit, count, pages, has_next, offset > 0)
-        return TaskListResponse(shown, page)
+        return TaskListResponse.from_dict(_tasker_core.client_list_tasks(limit, offset, namespace, status))
 
     def cancel_task(self, task_uuid: str | UUID) -> dict[str, Any]:
         """Ends a task. Raises TaskNotFound, ActionForbidden where it has ended."""
-        runtime = current()
-        runtime.run(runtime.tasker.cancel(UUID(str(task_uuid)), actor=self.initiator))
-        return {"cancelled": True}
+        token = actor.set(self.initiator)
+        try:
+            return _tasker_core.client_cancel_task(str(task_uuid))
+        finally:
+            actor.reset(token)
 
     def list_task_steps(self, task_uuid: str | UUID) -> list[StepResponse]:
         """The steps of a task, in the order of its template. Raises TaskNotFound."""
-        task_id = UUID(str(task_uuid))
-        steps = current().read(lambda reads, connection: reads.steps(connection, [task_id]))
-        if not steps:
-            raise TaskNotFound(f"there is no task {task_id}")
-        return [_step(one) for one in steps]
+        return [StepResponse.from_dict(one) for one in _tasker_core.client_list_task_steps(str(task_uuid))]
 
     def get_step(self, task_uuid: str | UUID, step_uuid: str | UUID) -> StepResponse:
         """A step. Raises TaskNotFound, StepNotFound."""
-        for one in self.list_task_steps(task_uuid):
-            if one.step_uuid == str(step_uuid):
-                return one
-        raise StepNotFound(f"task {task_uuid} has no step {step_uuid}")
+        return StepResponse.from_dict(_tasker_core.client_get_step(str(task_uuid), str(step_uuid)))
 
     def get_step_audit_history(self, task_uuid: str | UUID, step_uuid: str | UUID) -> list[StepAuditResponse]:
         """The moves of a step, in their order. Raises TaskNotFound, StepNotFound."""
-        step = self.get_step(task_uuid, step_uuid)
-        moves = current().read(lambda reads, connection: reads.history(connection, [UUID(step.task_uuid)]))
-        return [_move(one, step.step_uuid) for one in moves if one.name == step.name]
+        moves = _tasker_core.client_get_step_audit_history(str(task_uuid), str(step_uuid))
+        return [StepAuditResponse.from_dict(one) for one in moves]
 
     def health_check(self) -> HealthResponse:
         """Asks the database for the time."""
-
-        async def ask(_: Reads, connection: Connection) -> datetime:
-            return await connection.fetchval("select now()")
-
-        return HealthResponse("healthy", current().read(ask).isoformat())
-
-
-_OPTIONS = (
-    "tags",
-    "priority",
-    "correlation_id",
-    "parent_correlation_id",
-    "idempotency_key",
-    "initiator",
-    "source_system",
-)
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
-
-
-def _task(task: TaskInfo, figures: ExecutionContext | None, steps: tuple[StepView, ...]) -> TaskResponse:
-    counts = {} if figures is None else _counts(figures)
-    return TaskResponse(
-        task_uuid=str(task.task_uuid),
-        name=task.name,
-        namespace=task.namespace,
-        version=task.version,
-        status=str(task.status),
-        created_at=task.created_at.isoformat(),
-        updated_at=(task.finished_at or task.started_at or task.created_at).isoformat(),
-        completed_at=_time(task.finished_at),
-        context=dict(task.context or {}),
-        initiator=task.initiator or "",
-        source_system=task.source_system or "",
-        reason=task.reason or "",
-        priority=task.priority,
-        tags=list(task.tags),
-        correlation_id=str(task.correlation_id or task.task_uuid),
-        parent_correlation_id=None if task.parent_correlation_id is None else str(task.parent_correlation_id),
-        total_steps=task.step_count,
-        steps=[dict(vars(_step(one))) for one in steps],
-        **counts,
-    )
-
-
-def _counts(figures: ExecutionContext) -> dict[str, Any]:
-    return {
-        "pending_steps": figures.pending,
-        "in_progress_steps": figures.in_progress,
-        "completed_steps": figures.completed,
-        "failed_steps": figures.failed,
-        "ready_steps": figures.ready,
-        "execution_status": figures.execution_status,
-        "recommended_action": figures.recommended_action or "",
-        "completion_percentage": figures.completion_percentage,
-        "health_status": figures.health_status,
-    }
-
-
-def _step(step: StepView) -> StepResponse:
-    return StepResponse(
-        step_uuid=str(step.step_uuid),
-        task_uuid=str(step.task_uuid),
-        name=step.name,
-        current_state=str(step.state),
-        attempts=step.tries,
-        max_attempts=step.max_attempts,
-        dependencies_satisfied=not step.waiting_for,
-        retry_eligible=step.is_retryable and step.tries < step.max_attempts,
-        ready_for_execution=str(step.state) == "enqueued",
-        last_failure_at=_time(step.finished_at) if step.error else None,
-        next_retry_at=_time(step.next_retry_at),
-        results=step.result,
-        error=None if step.error is None else dict(step.error),
-    )
-
-
-def _move(move: Transition, step_uuid: str) -> StepAuditResponse:
-    return StepAuditResponse(
-        step_uuid=step_uuid,
-        task_uuid=str(move.task_uuid),
-        step_name=move.name or "",
-        from_state=move.from_state,
-        to_state=move.to_state,
-        attempt=move.attempt,
-        worker_uuid=move.worker,
-        recorded_at=move.at.isoformat(),
-        detail=None if move.detail is None else dict(move.detail),
-    )
+        return HealthResponse.from_dict(_tasker_core.client_health_check())

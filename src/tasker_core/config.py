@@ -15,7 +15,7 @@ import structlog
 from tasker.model.errors import SettingsError, TemplateError
 from tasker.model.template import Template
 from tasker.settings import Settings
-from tasker.templates import load_file
+from tasker_core.declared_events import Declared, by_step, load_with_events
 from tasker_core.template_discovery import TemplatePath
 from tasker_core.types import BootstrapConfig
 
@@ -56,19 +56,24 @@ def plain_dsn(dsn: str) -> str:
     return re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", dsn)
 
 
-def load_templates(config: Config) -> list[Template]:
-    """The templates of the files. One that is not valid is logged and left out: the others are served all the same."""
+def load_templates(config: Config) -> tuple[list[Template], Declared]:
+    """The templates of the files, and the domain events that they declare.
+
+    One that is not valid is logged and left out: the others are served all the same.
+    """
     templates: list[Template] = []
+    declared: Declared = {}
     for file in config.template_files:
         try:
-            loaded = load_file(file, environment=config.settings.env)
-        except TemplateError as error:
+            loaded, events = load_with_events(file, config.settings.env)
+        except (TemplateError, OSError) as error:
             _log.error("a template is not valid and is left out", file=str(file), error=str(error))
             continue
         for warning in loaded.warnings:
             _log.warning("a template has a key without effect", warning=str(warning))
         templates.append(loaded.template)
-    return templates
+        declared.update(by_step(loaded.template, events))
+    return templates, declared
 
 
 def _read(path: Path) -> dict[str, Any]:

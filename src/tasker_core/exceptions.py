@@ -12,7 +12,7 @@ class TaskerError(EngineError):
     """Something went wrong in the worker."""
 
 
-class WorkerNotInitializedError(TaskerError):
+class WorkerNotInitializedError(TaskerError, RuntimeError):
     """The worker system is not initialized: call bootstrap_worker(), or Worker.start()."""
 
 

@@ -7,23 +7,33 @@ runs on, and nothing waits for itself.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 
 from tasker.app import SyncTasker, Tasker
 from tasker.handlers import Registry
 from tasker.model.errors import HandlerNotFound, InvalidHandler
+from tasker.model.task import Transition
+from tasker.model.template import Template
+from tasker.settings import Settings
 from tasker.store.connection import Connection, Pool, create_pool
 from tasker.store.reads import Reads
 from tasker_core.config import Config, load_templates
-from tasker_core.exceptions import WorkerNotInitializedError
+from tasker_core.exceptions import WorkerAlreadyRunningError, WorkerNotInitializedError
+from tasker_core.executions import unwatch, watch
+from tasker_core.pending import PendingSteps
+from tasker_core.publication import Publication
 
 T = TypeVar("T")
 _log = structlog.get_logger("tasker_core.runtime")
 _END_S = 10.0
+POLLED_AT_ONCE = 1
+"""Steps that wait for a poller at a time, unless TASKER_CONCURRENCY says more: their timeouts run meanwhile."""
 
 
 class Runtime:
@@ -32,14 +42,18 @@ class Runtime:
     def __init__(self, config: Config, worker_id: str) -> None:
         self.worker_id = worker_id
         self.handlers: Registry | None = None
-        self._config = config
-        self._templates = load_templates(config)
+        self.pending: PendingSteps | None = None
+        self.config = config
+        self.templates, declared = load_templates(config)
         self._tasker = Tasker(config.dsn, worker=False, settings=config.settings)
         self._reads = Reads(config.settings.schema_name)
         self._pool: Pool | None = None
         self._worker: SyncTasker | None = None
+        self._publication = Publication(declared, self._moves) if declared else None
+        self._publishing: asyncio.Task[None] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tasker-core-client", daemon=True)
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Finds the database, brings it up to date and publishes the templates, in new revisions where they changed."""
@@ -53,35 +67,58 @@ class Runtime:
     async def _start(self) -> None:
         await self._tasker.start()
         self._pool = await create_pool(self._tasker.dsn, pinned=False, size=2)
-        for template in self._templates:
+        for template in self.templates:
             await self._tasker.publish(template, force=True)
+        if self._publication is not None:
+            self._publishing = asyncio.create_task(self._publication.run())
+            watch(self._publication.finished)
 
     def serve(self, handlers: Registry) -> None:
-        """Begins to run steps. A step whose handler is not here is left to other workers."""
-        for template in self._templates:
-            for step in template.steps:
-                try:
-                    handlers.resolve(step.handler)
-                except (HandlerNotFound, InvalidHandler) as error:
-                    _log.warning(
-                        "a step has no handler here", template=template.full_name, step=step.name, why=str(error)
-                    )
-        self.handlers = handlers
+        """Begins to run steps. A step whose handler is not here is left to other workers.
+
+        Raises WorkerAlreadyRunningError where the steps of this process are polled for.
+        """
+        with self._lock:
+            if self.pending is not None:
+                raise WorkerAlreadyRunningError("the steps of this process are polled for: stop the worker first")
+            for template in self.templates:
+                _warn_of_missing(template, handlers)
+            self.handlers = handlers
+            if handlers:
+                self._work(handlers, self.config.settings)
+
+    def polled(self) -> PendingSteps | None:
+        """The steps for whoever polls, taken from the first call on; None where this process runs them by itself."""
+        with self._lock:
+            if self.pending is None and self.handlers is None:
+                self.pending = PendingSteps()
+                settings = self.config.settings
+                if "TASKER_CONCURRENCY" not in os.environ:
+                    settings = settings.model_copy(update={"concurrency": POLLED_AT_ONCE})
+                self._work(self.pending.handlers(self.templates), settings)
+            return self.pending
+
+    def _work(self, handlers: Registry, settings: Settings) -> None:
         if handlers:
-            self._worker = SyncTasker(self._tasker.dsn, handlers=handlers, settings=self._config.settings)
+            self._worker = SyncTasker(self._tasker.dsn, handlers=handlers, settings=settings)
             self._worker.start()
 
     def stop(self) -> None:
         """Lets running steps finish, and closes everything."""
         worker, self._worker = self._worker, None
         if worker is not None:
-            worker.stop()
+            worker.stop(0 if self.pending is not None else None)
         if self._thread.is_alive():
             self.run(self._stop())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_END_S)
 
     async def _stop(self) -> None:
+        if self._publication is not None and self._publishing is not None:
+            unwatch(self._publication.finished)
+            self._publishing.cancel()
+            await asyncio.wait([self._publishing])
+            await self._publication.last()
         if self._pool is not None:
             await self._pool.close()
         await self._tasker.stop()
@@ -97,13 +134,23 @@ class Runtime:
 
     def read(self, work: Callable[[Reads, Connection], Awaitable[T]]) -> T:
         """What the reads answer."""
+        return self.run(self._ask(work))
 
-        async def ask() -> T:
-            assert self._pool is not None  # noqa: S101 - started
-            async with self._pool.acquire() as connection:
-                return await work(self._reads, connection)
+    async def _ask(self, work: Callable[[Reads, Connection], Awaitable[T]]) -> T:
+        assert self._pool is not None  # noqa: S101 - started
+        async with self._pool.acquire() as connection:
+            return await work(self._reads, connection)
 
-        return self.run(ask())
+    async def _moves(self, task_ids: Sequence[UUID], number: int) -> list[Transition]:
+        return await self._ask(lambda reads, connection: reads.history(connection, task_ids, number))
+
+
+def _warn_of_missing(template: Template, handlers: Registry) -> None:
+    for step in template.steps:
+        try:
+            handlers.resolve(step.handler)
+        except (HandlerNotFound, InvalidHandler) as error:
+            _log.warning("a step has no handler here", template=template.full_name, step=step.name, why=str(error))
 
 
 class _Current:

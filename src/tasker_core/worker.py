@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from tasker_core import runtime
 from tasker_core.bootstrap import bootstrap_worker, stop_worker
+from tasker_core.event_bridge import EventBridge
 from tasker_core.exceptions import WorkerBootstrapError
 from tasker_core.registry import HandlerRegistry
 from tasker_core.types import BootstrapConfig, BootstrapResult
@@ -22,6 +23,7 @@ class Worker:
 
     def __init__(self, result: BootstrapResult) -> None:
         self._result = result
+        self._runtime = runtime.current()
 
     @classmethod
     def start(cls, handler_packages: Sequence[str] | None = None, config: BootstrapConfig | None = None) -> Worker:
@@ -33,6 +35,7 @@ class Worker:
             if not result.success and result.status != "already_running":
                 raise WorkerBootstrapError(f"the worker did not start: {result.error_message}")
             try:
+                EventBridge.instance().start()
                 registry = HandlerRegistry.instance()
                 for package in handler_packages or ():
                     registry.discover_handlers(package)
@@ -58,7 +61,8 @@ class Worker:
 
     def stop(self) -> None:
         """Lets running steps finish, and stops."""
-        stop_worker()
+        if self.is_running:
+            stop_worker()
         with Worker._lock:
             if Worker._instance is self:
                 Worker._instance = None
@@ -66,12 +70,12 @@ class Worker:
     @property
     def worker_id(self) -> str:
         """Its name."""
-        return self._result.worker_id or (runtime.current().worker_id if self.is_running else "")
+        return self._runtime.worker_id
 
     @property
     def is_running(self) -> bool:
-        """Whether it is connected to the engine."""
-        return runtime.is_running()
+        """Whether it is connected to the engine; not where the worker of this process is a later one."""
+        return runtime.is_running() and runtime.current() is self._runtime
 
     @property
     def bootstrap_result(self) -> BootstrapResult:

@@ -10,14 +10,26 @@ from pathlib import Path
 import pytest
 from core_support import Application
 
-from tasker_core import HandlerRegistry, TaskerClient, Worker, stop_worker
+from tasker_core import EventBridge, HandlerRegistry, TaskerClient, Worker, bootstrap_worker, stop_worker
+from tasker_core.domain_events import PublisherRegistry, SubscriberRegistry
+from tasker_core.domain_events.bus import bus
+from tasker_core.executions import tally
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> Iterator[None]:
+    """What a process has one of is forgotten after each test."""
+    yield
+    for one in (EventBridge.reset_instance, PublisherRegistry.reset, SubscriberRegistry.reset, bus.clear, tally.clear):
+        one()
 
 
 @pytest.fixture
 def application(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
     """Starts an application of modules (`name="code"`) and templates, and gives a client.
 
-    The environment names the database and the templates, as the published package has it.
+    The environment names the database and the templates, as the published package has it. With `is_served=False` it is
+    only bootstrapped: its steps wait for whoever polls.
     """
     known = set(sys.modules)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -26,13 +38,16 @@ def application(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TASKER_POLL_S", "0.05")
     HandlerRegistry.reset_instance()
 
-    def start(*templates: str, **modules: str) -> TaskerClient:
+    def start(*templates: str, is_served: bool = True, **modules: str) -> TaskerClient:
         (tmp_path / "templates").mkdir(exist_ok=True)
         for number, text in enumerate(templates):
             (tmp_path / "templates" / f"{number}.yaml").write_text(textwrap.dedent(text))
         for name, code in modules.items():
             (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
-        Worker.start(handler_packages=list(modules))
+        if is_served:
+            Worker.start(handler_packages=list(modules))
+        else:
+            assert bootstrap_worker().success
         return TaskerClient(initiator="test")
 
     yield start

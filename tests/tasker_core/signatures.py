@@ -18,7 +18,12 @@ MODULES = {
         StepTimeoutError NetworkError RateLimitError ServiceUnavailableError ResourceContentionError
         StepValidationError NotFoundError AuthenticationError AuthorizationError ConfigurationError BusinessLogicError
         ErrorClassifier get_classifier is_retryable is_permanent TaskerClient ClientTaskResponse
-        ClientTaskListResponse ClientStepResponse ClientStepAuditResponse ClientHealthResponse ClientPaginationInfo""",
+        ClientTaskListResponse ClientStepResponse ClientStepAuditResponse ClientHealthResponse ClientPaginationInfo
+        poll_step_events complete_step_event get_ffi_dispatch_metrics check_starvation_warnings cleanup_timeouts
+        poll_in_process_events EventPoller EventBridge EventNames StepExecutionSubscriber StepExecutionError
+        InProcessDomainEventPoller DomainEventMetadata ExecutionResult InProcessDomainEvent StepEventContext
+        BasePublisher BaseSubscriber EventDeclaration StepResult PublishContext get_health_check get_metrics
+        get_worker_config ComponentHealth HealthCheck WorkerMetrics WorkerConfig""",
     "tasker_core.step_handler": """
         StepHandler DecisionHandler ApiHandler step_handler depends_on inputs decision_handler batch_analyzer
         batch_worker api_handler Decision BatchConfig FunctionalHandler HandlerDecorator""",
@@ -29,7 +34,9 @@ MODULES = {
     "tasker_core.batch_processing": "Batchable",
     "tasker_core.types": """
         StepContext StepHandlerResult ErrorType FailureStrategy RustCursorConfig BatchMetadata RustBatchWorkerInputs
-        NoBatchesOutcome CreateBatchesOutcome BatchProcessingOutcome no_batches create_batches CursorConfig""",
+        NoBatchesOutcome CreateBatchesOutcome BatchProcessingOutcome no_batches create_batches CursorConfig
+        ClientTaskResponse ClientTaskListResponse ClientStepResponse ClientStepAuditResponse ClientHealthResponse
+        ClientPaginationInfo ClientStepReadiness InProcessDomainEvent HealthCheck WorkerMetrics WorkerConfig""",
     "tasker_core.errors": """
         TaskerError RetryableError PermanentError TimeoutError NetworkError RateLimitError ServiceUnavailableError
         ResourceContentionError ValidationError NotFoundError AuthenticationError AuthorizationError ConfigurationError
@@ -37,6 +44,24 @@ MODULES = {
     "tasker_core.errors.error_classifier": "ErrorClassifier get_classifier is_retryable is_permanent",
     "tasker_core.exceptions": "TaskerError WorkerNotInitializedError FFIError ConversionError",
     "tasker_core.client": "TaskerClient TaskResponse",
+    "tasker_core.domain_events": """
+        BasePublisher BaseSubscriber DefaultPublisher DomainEventMetadata EventDeclaration ExecutionResult
+        InProcessDomainEvent InProcessDomainEventPoller PublishContext PublisherRegistry StepEventContext StepResult
+        SubscriberRegistry""",
+    "tasker_core.event_bridge": "EventBridge EventNames",
+    "tasker_core.event_poller": "EventPoller",
+    "tasker_core.step_execution_subscriber": "StepExecutionSubscriber StepExecutionError",
+    "tasker_core.observability": """
+        get_health_check get_metrics get_worker_config ComponentHealth HealthCheck WorkerMetrics WorkerConfig""",
+    "tasker_core.examples.checkpoint_yield": """
+        CheckpointYieldAnalyzerHandler CheckpointYieldWorkerHandler CheckpointYieldAggregatorHandler""",
+    "tasker_core._tasker_core": """
+        get_version get_rust_version health_check bootstrap_worker stop_worker get_worker_status
+        transition_to_graceful_shutdown is_worker_running log_error log_warn log_info log_debug log_trace
+        poll_step_events complete_step_event checkpoint_yield_step_event get_ffi_dispatch_metrics
+        check_starvation_warnings cleanup_timeouts poll_in_process_events get_health_check get_metrics
+        get_worker_config client_create_task client_get_task client_list_tasks client_cancel_task
+        client_list_task_steps client_get_step client_get_step_audit_history client_health_check""",
     "tasker_core.handler": "StepHandler HandlerRegistry",
     "tasker_core.worker": "Worker",
     "tasker_core.bootstrap": "bootstrap_worker stop_worker get_worker_status is_worker_running",
@@ -44,13 +69,6 @@ MODULES = {
     "tasker_core.models": "TaskSequenceStepWrapper",
     "tasker_core.template_discovery": "TemplatePath TemplateParser HandlerDiscovery",
 }
-
-LATER = """
-    poll_step_events complete_step_event get_ffi_dispatch_metrics check_starvation_warnings cleanup_timeouts
-    poll_in_process_events EventPoller EventBridge EventNames StepExecutionSubscriber StepExecutionError
-    InProcessDomainEventPoller DomainEventMetadata ExecutionResult InProcessDomainEvent StepEventContext BasePublisher
-    BaseSubscriber EventDeclaration StepResult PublishContext get_health_check get_metrics get_worker_config
-    ComponentHealth HealthCheck WorkerMetrics WorkerConfig"""
 
 _BATCH_FIGURES = "items_failed=0, items_skipped=0, results=None, errors=None, last_cursor=None, batch_metadata=None"
 _REQUEST = "path, json=None, data=None, headers=None, **kwargs"
@@ -166,4 +184,114 @@ SIGNATURES = {
     "tasker_core:TaskerClient.get_step": "task_uuid, step_uuid",
     "tasker_core:TaskerClient.get_step_audit_history": "task_uuid, step_uuid",
     "tasker_core:TaskerClient.health_check": "",
+    "tasker_core:version": "",
+    "tasker_core:get_version": "",
+    "tasker_core:get_rust_version": "",
+    "tasker_core:health_check": "",
+    "tasker_core:transition_to_graceful_shutdown": "",
+    "tasker_core:poll_step_events": "",
+    "tasker_core:complete_step_event": "event_id, result",
+    "tasker_core:get_ffi_dispatch_metrics": "",
+    "tasker_core:check_starvation_warnings": "",
+    "tasker_core:cleanup_timeouts": "",
+    "tasker_core:poll_in_process_events": "",
+    "tasker_core:get_health_check": "",
+    "tasker_core:get_metrics": "",
+    "tasker_core:get_worker_config": "",
+    "tasker_core:EventPoller": "polling_interval_ms=10, starvation_check_interval=100, cleanup_interval=1000",
+    "tasker_core:EventPoller.on_step_event": "callback",
+    "tasker_core:EventPoller.on_metrics": "callback",
+    "tasker_core:EventPoller.on_error": "callback",
+    "tasker_core:EventPoller.start": "",
+    "tasker_core:EventPoller.stop": "timeout=5.0",
+    "tasker_core:EventPoller.get_metrics": "",
+    "tasker_core:EventBridge.instance": "",
+    "tasker_core:EventBridge.reset_instance": "",
+    "tasker_core:EventBridge.start": "",
+    "tasker_core:EventBridge.stop": "",
+    "tasker_core:EventBridge.subscribe": "event_name, handler",
+    "tasker_core:EventBridge.subscribe_once": "event_name, handler",
+    "tasker_core:EventBridge.unsubscribe": "event_name, handler",
+    "tasker_core:EventBridge.publish": "event_name, *args",
+    "tasker_core:EventBridge.listener_count": "event_name",
+    "tasker_core:EventBridge.listeners": "event_name",
+    "tasker_core:StepExecutionSubscriber": "event_bridge, handler_registry, worker_id",
+    "tasker_core:StepExecutionSubscriber.start": "",
+    "tasker_core:StepExecutionSubscriber.stop": "",
+    "tasker_core:InProcessDomainEventPoller": "polling_interval_ms=10, max_events_per_poll=100",
+    "tasker_core:InProcessDomainEventPoller.on_event": "callback",
+    "tasker_core:InProcessDomainEventPoller.on_error": "callback",
+    "tasker_core:BasePublisher.should_publish": "ctx",
+    "tasker_core:BasePublisher.transform_payload": "ctx",
+    "tasker_core:BasePublisher.additional_metadata": "ctx",
+    "tasker_core:BasePublisher.before_publish": "event_name, payload, metadata",
+    "tasker_core:BasePublisher.on_publish_error": "event_name, error, payload",
+    "tasker_core:BasePublisher.publish": "ctx, event_name=None",
+    "tasker_core:BaseSubscriber.subscribes_to": "",
+    "tasker_core:BaseSubscriber.handle": "event",
+    "tasker_core:BaseSubscriber.before_handle": "event",
+    "tasker_core:BaseSubscriber.start": "poller",
+    "tasker_core:BaseSubscriber.stop": "",
+    "tasker_core.domain_events:PublisherRegistry.instance": "",
+    "tasker_core.domain_events:PublisherRegistry.register": "publisher, name=None",
+    "tasker_core.domain_events:SubscriberRegistry.start_all": "poller",
+    "tasker_core.domain_events:SubscriberRegistry.stop_all": "",
+    "tasker_core:StepExecutionResult.success_result": ("step_uuid, task_uuid, result, execution_time_ms, **rest"),
+    "tasker_core._tasker_core:poll_step_events": "",
+    "tasker_core._tasker_core:client_health_check": "",
+    "tasker_core:ResolverChain.add_resolver": "resolver",
+    "tasker_core:ResolverChain.remove_resolver": "name",
+    "tasker_core:HandlerRegistry.unregister": "name",
+    "tasker_core:HandlerRegistry.get_handler_class": "name",
+    "tasker_core:HandlerRegistry.is_registered": "name",
+    "tasker_core:TemplatePath.find_template_config_directory": "",
+    "tasker_core:TemplatePath.discover_template_files": "directory",
+    "tasker_core:get_classifier": "",
+    "tasker_core:is_permanent": "exc",
+    "tasker_core:ErrorClassifier.retryable": "exc",
+    "tasker_core:ErrorClassifier.permanent": "exc",
 }
+
+FIELDS = {
+    "tasker_core:FfiStepEvent": """event_id task_uuid step_uuid correlation_id task_correlation_id
+        parent_correlation_id trace_id span_id task_sequence_step""",
+    "tasker_core:StepContext": """event task_uuid step_uuid correlation_id handler_name input_data dependency_results
+        step_config step_inputs retry_count max_retries""",
+    "tasker_core:StepHandlerResult": "is_success result error_message error_type error_code retryable metadata",
+    "tasker_core:StepError": "error_type message stack_trace retryable metadata",
+    "tasker_core:StepExecutionResult": """step_uuid task_uuid success status execution_time_ms result error worker_id
+        correlation_id metadata""",
+    "tasker_core:StepHandlerCallResult": "success result error_message metadata",
+    "tasker_core:FfiDispatchMetrics": """pending_count oldest_pending_age_ms newest_pending_age_ms oldest_event_id
+        starvation_detected starving_event_count""",
+    "tasker_core:BootstrapConfig": "worker_id namespace config_path log_level",
+    "tasker_core:BootstrapResult": "success handle_id worker_id status message error_message",
+    "tasker_core:LogContext": "correlation_id task_uuid step_uuid namespace operation",
+    "tasker_core:DecisionPointOutcome": "decision_type next_step_names dynamic_steps reason routing_context",
+    "tasker_core:CursorConfig": "start_cursor end_cursor step_size metadata",
+    "tasker_core:BatchAnalyzerOutcome": "cursor_configs total_items batch_metadata",
+    "tasker_core:BatchWorkerOutcome": """items_processed items_succeeded items_failed items_skipped results errors
+        last_cursor batch_metadata""",
+    "tasker_core:BatchWorkerContext": "batch_id cursor_config batch_index total_batches batch_metadata checkpoint",
+    "tasker_core:BatchWorkerConfig": "batch_id cursor_start cursor_end row_count worker_index total_workers",
+    "tasker_core:BatchAggregationScenario": "is_no_batches batchable_result batch_results worker_count",
+    "tasker_core:EventDeclaration": "name condition delivery_mode publisher schema",
+    "tasker_core:StepEventContext": "task_uuid step_uuid step_name namespace correlation_id result metadata",
+    "tasker_core:HealthCheck": "status is_running components rust python",
+    "tasker_core:ClientTaskResponse": """task_uuid name namespace version status created_at updated_at completed_at
+        context initiator source_system reason priority tags correlation_id parent_correlation_id total_steps
+        pending_steps in_progress_steps completed_steps failed_steps ready_steps execution_status recommended_action
+        completion_percentage health_status steps""",
+    "tasker_core:HandlerDefinition": "callable handler_method resolver initialization",
+}
+"""The fields of its records, in their order. Ours may have more."""
+
+WORDS = {
+    "tasker_core:ErrorType": "permanent_error retryable_error validation_error timeout handler_error",
+    "tasker_core:ResultStatus": "completed error retryable_error permanent_error",
+    "tasker_core:DecisionType": "create_steps no_branches",
+    "tasker_core.types:FailureStrategy": "continue_on_failure fail_fast isolate",
+    "tasker_core:EventNames": """step.execution.received step.completion.sent step.checkpoint_yield.sent
+        handler.registered handler.error poller.metrics poller.error""",
+}
+"""The values of its enumerations."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import pytest
-from core_support import Application
+from core_support import Application, ended, results
 from core_texts import BUSY, CLASSES, DSL, FLOW, ORDER
 
 from tasker.model.errors import TaskNotFound
@@ -21,18 +20,6 @@ from tasker_core import (
     is_worker_running,
     stop_worker,
 )
-from tasker_core.client import TaskResponse
-from tasker_core.runtime import current
-
-
-def ended(client: TaskerClient, task: TaskResponse) -> TaskResponse:
-    """The task once it has ended."""
-    current().run(current().tasker.wait(UUID(task.task_uuid), 20))
-    return client.get_task(task.task_uuid)
-
-
-def results(task: TaskResponse) -> dict[str, Any]:
-    return {step["name"]: step["results"] for step in task.steps if step["current_state"] == "complete"}
 
 
 def test_an_application_of_classes_runs(application: Application) -> None:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from signatures import LATER, MODULES, SIGNATURES
+from signatures import FIELDS, MODULES, SIGNATURES, WORDS
 
 import tasker_core
 
@@ -31,6 +31,15 @@ def shown(obj: Any) -> str:
     return ", ".join(parts)
 
 
+def found_at(place: str) -> Any:
+    """What lies at `module:name.name`."""
+    module, _, path = place.partition(":")
+    found: Any = import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
 @pytest.mark.parametrize(("module", "names"), MODULES.items())
 def test_every_name_is_where_it_was(module: str, names: str) -> None:
     """Modules and names of the published package can be imported."""
@@ -42,26 +51,34 @@ def test_every_name_is_where_it_was(module: str, names: str) -> None:
 @pytest.mark.parametrize(("place", "signature"), SIGNATURES.items())
 def test_every_signature_is_what_it_was(place: str, signature: str) -> None:
     """Parameters have their names, order and defaults."""
-    module, _, path = place.partition(":")
-    found: Any = import_module(module)
-    for name in path.split("."):
-        found = getattr(found, name)
-    assert shown(found) == signature
+    assert shown(found_at(place)) == signature
 
 
-def test_all_names_of_the_published_package_are_accounted_for() -> None:
-    """Each of the 121 is here, or says that a later version brings it."""
-    here, later = MODULES["tasker_core"].split(), LATER.split()
-    assert len(here) + len(later) == 121
-    assert set(here) - {"__version__"} <= set(tasker_core.__all__)
-    assert set(later) == tasker_core.LATER
+@pytest.mark.parametrize(("place", "names"), FIELDS.items())
+def test_every_record_has_its_fields(place: str, names: str) -> None:
+    """The published fields come first, in their order; what is of ours comes after them."""
+    record = found_at(place)
+    fields = list(record.model_fields) if hasattr(record, "model_fields") else list(record.__dataclass_fields__)
+    assert fields[: len(names.split())] == names.split()
 
 
-@pytest.mark.parametrize("name", LATER.split())
-def test_what_is_to_come_says_so(name: str) -> None:
-    """Importing it is an ImportError in plain words, and an unknown name is an ordinary mistake."""
-    with pytest.raises(ImportError, match=f"tasker_core.{name} is not in this version of Tasker"):
-        exec(f"from tasker_core import {name}")  # noqa: S102 - as a user writes it
+@pytest.mark.parametrize(("place", "words"), WORDS.items())
+def test_every_enumeration_has_its_words(place: str, words: str) -> None:
+    """The values that templates, results and listeners name."""
+    known = [getattr(value, "value", value) for name, value in vars(found_at(place)).items() if name.isupper()]
+    assert known == words.split()
+
+
+def test_all_names_of_the_published_package_are_here() -> None:
+    """All of the 121; NotAvailableError is of ours."""
+    names = MODULES["tasker_core"].split()
+    assert len(names) == len(set(names)) == 121
+    assert set(names) | {"NotAvailableError"} == set(tasker_core.__all__)
+    assert len(MODULES["tasker_core._tasker_core"].split()) == 31
+
+
+def test_an_unknown_name_is_an_ordinary_mistake() -> None:
+    """An AttributeError, as of any module."""
     with pytest.raises(AttributeError):
         _ = tasker_core.no_such_name
 

@@ -18,6 +18,7 @@ from tasker.handlers import Handler, Registry, Resolver, as_handler
 from tasker.model.errors import InvalidHandler
 from tasker.model.template import BY_PATH, HandlerRef
 from tasker_core.adapters import adapt
+from tasker_core.event_bridge import EventBridge, EventNames, is_heard
 from tasker_core.models import HandlerWrapper
 from tasker_core.registry.definition import HandlerDefinition
 from tasker_core.registry.resolvers import BaseResolver, ClassLookupResolver, ResolutionError, ResolverChain
@@ -64,6 +65,8 @@ class HandlerRegistry:
         if self.is_registered(name) and self.get_handler_class(name) is not handler_class:
             _log.warning("a handler takes the place of another", handler=name)
         self._chain.register(name, handler_class)
+        if is_heard(EventNames.HANDLER_REGISTERED):
+            EventBridge.instance().publish(EventNames.HANDLER_REGISTERED, name, handler_class)
 
     def unregister(self, name: str) -> bool:
         """Takes a name away; whether it was there."""

@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel
-
 from tasker.handlers.handler import ADAPT
 from tasker.model.errors import PermanentError, RetryableError, StepError
-from tasker_core.adapters import adapt
+from tasker_core.adapters import adapt, as_result
 from tasker_core.step_handler.api import APIMixin
 from tasker_core.step_handler.base import StepHandler
 from tasker_core.step_handler.decision_mixin import DecisionMixin
@@ -205,15 +203,7 @@ def _method(
 
 
 def _wrapped(_: StepHandler, value: Any) -> StepHandlerResult:
-    if isinstance(value, StepHandlerResult):
-        return value
-    if value is None:
-        return StepHandlerResult.success({})
-    if isinstance(value, dict):
-        return StepHandlerResult.success(cast("dict[str, Any]", value))
-    if isinstance(value, BaseModel):
-        return StepHandlerResult.success(value.model_dump(mode="json"))
-    return StepHandlerResult.success({"result": value})
+    return as_result(value)
 
 
 def _decided(handler: StepHandler, value: Any) -> StepHandlerResult:

@@ -16,8 +16,19 @@ from tasker_core.types.batch import (
     create_batches,
     no_batches,
 )
+from tasker_core.types.client import (
+    ClientHealthResponse,
+    ClientPaginationInfo,
+    ClientStepAuditResponse,
+    ClientStepReadiness,
+    ClientStepResponse,
+    ClientTaskListResponse,
+    ClientTaskResponse,
+)
 from tasker_core.types.context import FfiStepEvent, StepContext
 from tasker_core.types.decision import DecisionPointOutcome, DecisionType
+from tasker_core.types.events import DomainEventMetadata, ExecutionResult, InProcessDomainEvent
+from tasker_core.types.observability import ComponentHealth, HealthCheck, WorkerConfig, WorkerMetrics
 from tasker_core.types.results import (
     ErrorType,
     ResultStatus,
@@ -45,14 +56,26 @@ __all__ = [
     "BatchWorkerOutcome",
     "BootstrapConfig",
     "BootstrapResult",
+    "ClientHealthResponse",
+    "ClientPaginationInfo",
+    "ClientStepAuditResponse",
+    "ClientStepReadiness",
+    "ClientStepResponse",
+    "ClientTaskListResponse",
+    "ClientTaskResponse",
+    "ComponentHealth",
     "CreateBatchesOutcome",
     "CursorConfig",
     "DecisionPointOutcome",
     "DecisionType",
+    "DomainEventMetadata",
     "ErrorType",
+    "ExecutionResult",
     "FailureStrategy",
     "FfiDispatchMetrics",
     "FfiStepEvent",
+    "HealthCheck",
+    "InProcessDomainEvent",
     "LogContext",
     "NoBatchesOutcome",
     "ResultStatus",
@@ -64,6 +87,8 @@ __all__ = [
     "StepExecutionResult",
     "StepHandlerCallResult",
     "StepHandlerResult",
+    "WorkerConfig",
+    "WorkerMetrics",
     "WorkerState",
     "WorkerStatus",
     "create_batches",
