@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from template_mistakes import BATCH_MISTAKES, MISTAKES
+from template_batch_mistakes import BATCH_MISTAKES
+from template_mistakes import MISTAKES
 from template_texts import HEAD, LOOSE_HEAD, step, with_steps
 
 from tasker.model.errors import TemplateError
