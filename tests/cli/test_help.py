@@ -44,7 +44,7 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) ->
         assert capsys.readouterr().out == overview() + "\n"
     assert all(f"  {command.words} " in overview() for command in COMMANDS)
     for group in GROUPS:
-        assert main([group, "--help"]) == 0
+        assert main([*group.split(), "--help"]) == 0
         assert GROUPS[group] in capsys.readouterr().out
 
 

@@ -96,7 +96,7 @@ def _act(
             task,
             number=None if step is None else await _number(database, task, step),
             seen_state=if_state,
-            actor=actor or _login_name(),
+            actor=actor or login_name(),
             reason=reason,
             result=result,
         )
@@ -116,7 +116,8 @@ async def _number(database: Database, task: UUID, step: str) -> int:
     return (await database.reads.task_view(database.connection, task)).step(step).number
 
 
-def _login_name() -> str:
+def login_name() -> str:
+    """Who works at this machine."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -33,9 +33,11 @@ def run(words: Sequence[str]) -> int:
 def build() -> App:
     """The commands; the modules that run them are imported when they do."""
     app = App(name="tasker", help_format="plaintext", version=_version, suppress_keyboard_interrupt=False)
-    groups = {name: App(name=name, help=summary) for name, summary in GROUPS.items()}
-    for group in groups.values():
-        app.command(group)
+    groups: dict[str, App] = {}
+    for words, summary in GROUPS.items():
+        outer, _, name = words.rpartition(" ")
+        groups[words] = App(name=name, help=summary)
+        (groups[outer] if outer else app).command(groups[words])
     for command in COMMANDS:
         group, _, name = command.words.rpartition(" ")
         _register(groups[group] if group else app, name, command)

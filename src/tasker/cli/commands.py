@@ -20,6 +20,9 @@ GROUPS = {
     "step": "Repair the steps of a task by hand.",
     "template": "Check, publish and draw templates.",
     "db": "Look after the database.",
+    "auth": "Say who may call the server.",
+    "auth key": "Make and end API keys.",
+    "auth token": "Make keys and tokens for tests and development.",
 }
 
 COMMANDS = (
@@ -179,6 +182,54 @@ COMMANDS = (
         "Stop the embedded PostgreSQL of this project, whoever uses it.",
         "tasker db stop",
     ),
+    Command(
+        "auth key create",
+        "tasker.cli.auth_keys:create",
+        "Make an API key. It is printed once, and nobody can read it again.",
+        "tasker auth key create shop --role submitter --namespace ecommerce --expires 90d",
+    ),
+    Command(
+        "auth key list",
+        "tasker.cli.auth_keys:list_keys",
+        "List API keys: what they may, and when they were used.",
+        "tasker auth key list --all",
+    ),
+    Command(
+        "auth key rotate",
+        "tasker.cli.auth_keys:rotate",
+        "Make a key that takes the place of another, which ends after a while.",
+        "tasker auth key rotate k7cqz3vnw2ma --grace 1d",
+    ),
+    Command(
+        "auth key revoke",
+        "tasker.cli.auth_keys:revoke",
+        "End an API key: within 5 seconds no server takes it.",
+        "tasker auth key revoke k7cqz3vnw2ma",
+    ),
+    Command(
+        "auth token keys",
+        "tasker.cli.auth_tokens:keys",
+        "Make a pair of keys: one signs tokens, the other goes to servers.",
+        "tasker auth token keys --out secrets --algorithm ES256",
+    ),
+    Command(
+        "auth token create",
+        "tasker.cli.auth_tokens:create",
+        "Sign a token with a private key.",
+        "tasker auth token create --private-key secrets/private.pem --subject ann --role viewer --namespace shop",
+    ),
+    Command(
+        "auth check",
+        "tasker.cli.auth_check:check",
+        "Check who somebody is and what they may, by the key or token that a server would see.",
+        "tasker auth check key.txt --permission tasks:create --namespace ecommerce",
+    ),
+    Command(
+        "auth permissions",
+        "tasker.cli.auth_check:permissions",
+        "List the permissions there are, and the roles.",
+        "tasker auth permissions",
+    ),
 )
 
 _ABOUT = "Multi-step business processes as reliable as database transactions."
@@ -191,7 +242,7 @@ def overview() -> str:
     """What `tasker --help` prints."""
     width = max(len(command.words) for command in COMMANDS) + 2
     lines = ["Usage: tasker COMMAND", "", _ABOUT]
-    for group in ("", *GROUPS):
+    for group in ("", *(words for words in GROUPS if " " not in words)):
         commands = [c for c in COMMANDS if (c.words.split()[0] if " " in c.words else "") == group]
         lines += ["", *(f"  {command.words:{width}}{command.summary}" for command in commands)]
     return "\n".join([*lines, "", "  --version".ljust(width + 2) + "Print the version.", "", _END])

@@ -87,6 +87,13 @@ def moment(text: str | None, option: str, now: Callable[[], datetime] = lambda: 
         ) from error
 
 
+def duration_s(text: str, option: str) -> float:
+    """Seconds of a duration such as 90s, 15m, 2h, 7d. Raises UsageError."""
+    if text[-1:] in _UNITS_S and text[:-1].isascii() and text[:-1].replace(".", "", 1).isdigit():
+        return float(text[:-1]) * _UNITS_S[text[-1]]
+    raise UsageError(f'{option}: "{text}" is no duration such as 90s, 15m, 2h, 7d')
+
+
 def template_name(reference: str) -> tuple[str, str, str | None]:
     """Namespace, name and version (None: the newest) of `namespace/name@version`. Raises UsageError."""
     name, _, version = reference.partition("@")

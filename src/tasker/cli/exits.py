@@ -40,6 +40,7 @@ def codes() -> dict[type[BaseException], int]:
         errors.TaskNotFound: NOT_FOUND,
         errors.StepNotFound: NOT_FOUND,
         errors.TemplateNotFound: NOT_FOUND,
+        errors.ApiKeyNotFound: NOT_FOUND,
         errors.ActionForbidden: CONFLICT,
         errors.IdentityConflict: CONFLICT,
         errors.KeyInFlight: CONFLICT,

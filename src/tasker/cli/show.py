@@ -55,6 +55,11 @@ def print_line(text: str, style: str | None = None) -> None:
     console().print(text, style=style, markup=False)
 
 
+def print_aside(text: str) -> None:
+    """A line on stderr: for people, beside an answer that a script may catch."""
+    print(text, file=sys.stderr)
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> RenderableType:
     """A table; None is an empty cell, and a state has its colour."""
     from rich.box import SIMPLE_HEAD

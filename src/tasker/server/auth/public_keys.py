@@ -121,7 +121,7 @@ def _from_file(text: bytes) -> list[PublicKey]:
 
 
 def _public_key(key: jwk.Key, key_id: object, said: object) -> PublicKey:
-    algorithm = _algorithm(key)
+    algorithm = algorithm_of(key)
     if said is not None and said != algorithm:
         raise ValueError(f"it says that it is for {said}, and its type is for {algorithm}")
     if key_id is not None and (not isinstance(key_id, str) or not 0 < len(key_id) <= 256):
@@ -129,8 +129,8 @@ def _public_key(key: jwk.Key, key_id: object, said: object) -> PublicKey:
     return PublicKey(key_id, algorithm, key)
 
 
-def _algorithm(key: jwk.Key) -> Algorithm:
-    """The one algorithm that a key is for."""
+def algorithm_of(key: jwk.Key) -> Algorithm:
+    """The one algorithm that a key is for. Raises ValueError where that is none of ours."""
     if isinstance(key, jwk.RSAKey):
         bits = key.public_key.key_size
         if bits < RSA_BITS_MIN:
