@@ -1,0 +1,1 @@
+"""A bakery that delivers: an application written against `tasker_core`."""
