@@ -11,6 +11,7 @@ Each violation is one line that begins with the name of the invariant:
 - `counters`: what a step waits for, what a task has open, live, due and failed
 - `state`: the state of a task is what its steps say
 - `routes`: exactly the steps that decisions excluded have no row
+- `batches`: a batch has its members, counts them, starts as many as it may, and is over when they are
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from support import lifecycle
+from support.members import FIRST_MEMBER, check_batches, is_isolated, plan_of, waits_for_members
 from support.routes import excluded
 from support.snapshot import Key, Plan, Row, Snapshot, read
 
@@ -38,7 +40,8 @@ def check(dsn: str, schema: str = "tasker_engine") -> list[str]:
 
 
 def _task(taken: Snapshot, task_id: UUID, task: Row) -> Iterator[str]:
-    steps, plans = taken.steps[task_id], taken.plans[task["template_id"]]
+    every, plans = taken.steps[task_id], taken.plans[task["template_id"]]
+    steps = {number: step for number, step in every.items() if number < FIRST_MEMBER}
     ready = {number for number in steps if any(move["to_state"] in _BEGUN for move in taken.history[task_id, number])}
     missing = excluded(steps, plans, ready)
     if steps.keys() != plans.keys() - missing:
@@ -47,15 +50,19 @@ def _task(taken: Snapshot, task_id: UUID, task: Row) -> Iterator[str]:
     if task_id not in taken.inputs:
         yield f"state: task {task_id} has no input"
     yield from _moves(taken, task_id, 0, task, lifecycle.task_moves())
-    yield from _task_counters(task_id, task, steps, plans)
-    yield from _task_state(taken, task_id, task, steps, plans)
-    for number, step in steps.items():
+    if task["state"] != "cancelled":
+        yield from check_batches(taken, task_id, every)
+    counting = {number: step for number, step in every.items() if not is_isolated(taken, task_id, number, step)}
+    yield from _task_counters(task_id, task, counting, plans)
+    yield from _task_state(taken, task_id, task, counting, plans)
+    for number, step in every.items():
+        plan = plan_of(number, plans)
         yield from _moves(taken, task_id, number, step, lifecycle.step_moves())
         yield from _fence(taken, (task_id, number))
-        yield from _attempts(taken, (task_id, number), step, plans[number])
-        yield from _order(taken, (task_id, number), steps, plans[number])
-        yield from _step_counters((task_id, number), step, steps, plans[number])
-        yield from _witness(taken, (task_id, number), task, step, plans[number])
+        yield from _attempts(taken, (task_id, number), step, plan)
+        yield from _order(taken, (task_id, number), steps, plan)
+        yield from _step_counters(taken, (task_id, number), step, steps, plan)
+        yield from _witness(taken, (task_id, number), task, step, plan)
 
 
 def _moves(taken: Snapshot, task_id: UUID, number: int, row: Row, known: frozenset[lifecycle.Move]) -> Iterator[str]:
@@ -143,8 +150,11 @@ def _order(taken: Snapshot, key: Key, steps: dict[int, Row], plan: Plan) -> Iter
             yield f"order: {key} started at {starts[0]['at']}, before its parent {parent} at {settled[0]['at']}"
 
 
-def _step_counters(key: Key, step: Row, steps: dict[int, Row], plan: Plan) -> Iterator[str]:
+def _step_counters(taken: Snapshot, key: Key, step: Row, steps: dict[int, Row], plan: Plan) -> Iterator[str]:
     waiting = sum(steps[parent]["state"] not in SATISFYING for parent in plan.parents if parent in steps)
+    waiting += waits_for_members(taken, *key, step)
+    if key[1] >= FIRST_MEMBER and step["state"] in ("pending", "cancelled"):
+        waiting = min(step["waiting"], 1)  # it waits for its turn or not: see the invariant `batches`
     if step["waiting"] != waiting:
         yield f"counters: {key} waits for {step['waiting']} parents, and {waiting} do not satisfy it"
     if step["result_size"] is not None and step["result_bytes"] is None:
@@ -163,7 +173,7 @@ def _task_counters(task_id: UUID, task: Row, steps: dict[int, Row], plans: dict[
     expected = {
         "open": sum(step["state"] not in _FINAL for step in steps.values()),
         "live": sum(_is_movable(step) for step in steps.values()),
-        "due": sum(_is_due(step, plans[number]) for number, step in steps.items()),
+        "due": sum(_is_due(step, plan_of(number, plans)) for number, step in steps.items()),
         "failed": sum(step["state"] == "error" for step in steps.values()),
     }
     noted = {name: task[name] for name in expected}
@@ -196,7 +206,7 @@ def _expected_states(steps: dict[int, Row], plans: dict[int, Plan], *, has_run: 
         return {"error"}
     if "error" in states:
         return {"blocked_by_failures"}
-    waits = all(_is_due(step, plans[number]) for number, step in movable.items())
+    waits = all(_is_due(step, plan_of(number, plans)) for number, step in movable.items())
     begun = "waiting_for_retry" if waits else "steps_in_process"
     return {begun} if has_run else {begun, "pending"}
 

@@ -182,6 +182,13 @@ class Engine:
                    where s.task_id = $1 order by s.number"""
         return dict(await self.connection.raw.fetch(query, task_id))
 
+    async def members(self, task_id: UUID, step: str) -> dict[str, str]:
+        """The states of the members of a batch, by their ids in it."""
+        query = """select i.batch_id, s.state::text from tasker_engine.steps s
+                   join tasker_engine.batch_items i using (task_id, number)
+                   where s.task_id = $1 and s.number >> 16 = $2 order by s.number"""
+        return dict(await self.connection.raw.fetch(query, task_id, await self.number(task_id, step)))
+
     async def counters(self, task_id: UUID) -> tuple[int, int, int, int]:
         """The counters (open, live, due, failed) of a task."""
         task = await self.task(task_id)

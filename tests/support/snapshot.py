@@ -26,6 +26,7 @@ class Plan:
     parents: tuple[int, ...]
     children: tuple[int, ...]
     max_attempts: int
+    is_batch: bool = False
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Snapshot:
 
     plans: dict[int, dict[int, Plan]] = field(default_factory=dict[int, dict[int, Plan]])
     tasks: dict[UUID, Row] = field(default_factory=dict[UUID, Row])
+    batches: dict[Key, Row] = field(default_factory=dict[Key, Row])
+    items: dict[UUID, set[int]] = field(default_factory=lambda: defaultdict[UUID, set[int]](set))
     inputs: set[UUID] = field(default_factory=set[UUID])
     steps: dict[UUID, dict[int, Row]] = field(default_factory=lambda: defaultdict[UUID, dict[int, Row]](dict))
     history: dict[Key, list[Row]] = field(default_factory=lambda: defaultdict[Key, list[Row]](list))
@@ -56,9 +59,12 @@ def _read(connection: psycopg.Connection[Row]) -> Snapshot:
     taken = Snapshot()
     for row in connection.execute("select * from template_steps"):
         edges = tuple(row["parents"]), tuple(row["children"])
-        plan = Plan(row["name"], row["type"], row["channel_id"], *edges, row["max_attempts"])
+        plan = Plan(row["name"], row["type"], row["channel_id"], *edges, row["max_attempts"], row["batch"] is not None)
         taken.plans.setdefault(row["template_id"], {})[row["number"]] = plan
     taken.tasks = {row["task_id"]: row for row in connection.execute("select *, state::text as state from tasks")}
+    taken.batches = {(row["task_id"], row["number"]): row for row in connection.execute("select * from batches")}
+    for row in connection.execute("select task_id, number from batch_items"):
+        taken.items[row["task_id"]].add(row["number"])
     taken.inputs = {row["task_id"] for row in connection.execute("select task_id from inputs")}
     steps = """select task_id, number, state::text as state, waiting, attempt, tries, losses, moves, session_id,
                is_suspect, result_bytes, octet_length(result::text) as result_size, granted_at,
