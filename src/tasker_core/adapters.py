@@ -16,14 +16,13 @@ from pydantic import BaseModel
 
 from tasker.handlers import Handler
 from tasker.handlers import StepContext as EngineContext
+from tasker.handlers.batch import BatchResults
 from tasker.handlers.functional import place_of
 from tasker.handlers.resolution_methods import step_method
-from tasker.model.errors import InvalidHandler, PermanentError, StepError
+from tasker.model.errors import InvalidHandler, StepError
 from tasker_core.executions import Execution
 from tasker_core.metadata import joined, parted
 from tasker_core.types import FfiStepEvent, StepContext, StepHandlerResult
-
-_LATER = {"batch_processing_outcome": "batches are not in this version of Tasker: see docs/compatibility.md"}
 
 
 def adapt(obj: Any, name: str | None, method: str | None) -> Handler:
@@ -149,14 +148,14 @@ def _sequence_of(context: EngineContext) -> dict[str, Any]:
         "workflow_step": {
             "workflow_step_uuid": str(context.step_uuid),
             "name": context.step_name,
-            "template_step_name": context.step_name,
+            "template_step_name": step.name,
             "attempts": context.tries,
             "max_attempts": context.max_attempts,
             "retryable": step.retry.retryable,
-            "inputs": None,
+            "inputs": _inputs_of(context),
             "checkpoint": _checkpoint_of(context),
         },
-        "dependency_results": {name: _envelope(context, name) for name in context.get_dependency_result_keys()},
+        "dependency_results": _envelopes(context),
         "step_definition": {
             "name": step.name,
             "description": step.description,
@@ -182,8 +181,44 @@ def _checkpoint_of(context: EngineContext) -> dict[str, Any] | None:
     }
 
 
-def _envelope(context: EngineContext, step_name: str) -> dict[str, Any]:
-    result, metadata = parted(context.get_dependency_result(step_name))
+def _inputs_of(context: EngineContext) -> dict[str, Any] | None:
+    """What a member of a batch works on: its cursor alone, or its item."""
+    if context.item_index is not None:
+        return {"item": context.item, "item_index": context.item_index}
+    batch = context.batch
+    if batch is None:
+        return None
+    nothing = {"start_cursor": 0, "end_cursor": 0, "batch_size": 0} if batch.is_no_op else {}
+    return {
+        "cursor": {"batch_id": batch.batch_id, **nothing, **batch.cursor},
+        "batch_metadata": {"cursor_field": batch.cursor_field, "failure_strategy": batch.failure_strategy},
+        "is_no_op": batch.is_no_op,
+        "batch_index": max(batch.index - 1, 0),
+        "total_batches": _worker_count(context),
+    }
+
+
+def _worker_count(context: EngineContext) -> int:
+    """How many members the batch has, as the step said that cut the work."""
+    types = {step.name: step.type for step in context.template.steps}
+    cutter = next((name for name in context.step.dependencies if types.get(name) == "batchable"), "")
+    return context.get_dependency_field(cutter, "batch_processing_outcome", "worker_count") or 1
+
+
+def _envelopes(context: EngineContext) -> dict[str, Any]:
+    """By the names of the steps; of a batch by the names of its members, as far as they have results."""
+    envelopes: dict[str, Any] = {}
+    for name in context.get_dependency_result_keys():
+        result = context.get_dependency_result(name)
+        if isinstance(result, BatchResults):
+            envelopes.update({f"{name}_{key}": _envelope(value) for key, value in result.by_id.items()})
+        else:
+            envelopes[name] = _envelope(result)
+    return envelopes
+
+
+def _envelope(kept: Any) -> dict[str, Any]:
+    result, metadata = parted(kept)
     return {
         "step_uuid": None,
         "success": True,
@@ -247,9 +282,6 @@ def kept(result: Any) -> Any:
         result = joined(result.result or {}, result.metadata)
     if not isinstance(result, dict):
         return result
-    for key, problem in _LATER.items():
-        if key in result:
-            raise PermanentError(problem, error_code="not_available")
     return _plain(cast("dict[str, Any]", result))
 
 

@@ -1,7 +1,6 @@
 """What handlers of batches call: pure functions of values.
 
-Ranges, outcomes and checkpoints are made here. Templates with batch steps are refused until the engine has them; a
-handler that returns the outcome of an analysis all the same fails its step with `not_available`.
+Ranges, outcomes and checkpoints are made here; the engine makes the workers of the outcome of a `batchable` step.
 """
 
 from __future__ import annotations
@@ -21,10 +20,8 @@ from tasker_core.types import (
     RustBatchWorkerInputs,
     StepContext,
     StepHandlerResult,
+    aggregate_batch_results,
 )
-
-ERRORS_MAX = 100
-"""How many errors of all workers an aggregation keeps."""
 
 
 @dataclass
@@ -289,18 +286,7 @@ class Batchable:
     @staticmethod
     def aggregate_worker_results(worker_results: list[Any]) -> dict[str, Any]:
         """Totals, batch_count, success_rate, and the first errors of all."""
-        known = [cast("dict[str, Any]", one) for one in worker_results if isinstance(one, dict)]
-        names = ("processed", "succeeded", "failed", "skipped")
-        totals = {name: sum(one.get(f"items_{name}") or 0 for one in known) for name in names}
-        errors: list[Any] = [error for one in known for error in one.get("errors") or ()]
-        rate = totals["succeeded"] / totals["processed"] if totals["processed"] else 0.0
-        return {
-            **{f"total_{name}": count for name, count in totals.items()},
-            "batch_count": len(known),
-            "success_rate": rate,
-            "errors": errors[:ERRORS_MAX],
-            "error_count": len(errors),
-        }
+        return aggregate_batch_results(worker_results).model_dump()
 
 
 def _wire(config: Any, number: int) -> dict[str, Any]:
@@ -310,7 +296,7 @@ def _wire(config: Any, number: int) -> dict[str, Any]:
     end = said.get("end_cursor", said.get("cursor_end"))
     size = end - start if isinstance(start, int) and isinstance(end, int) else said.get("batch_size", 0)
     return {
-        "batch_id": said.get("batch_id") or f"{number:03}",
+        "batch_id": getattr(config, "batch_id", said.get("batch_id")) or f"{number:03}",
         "start_cursor": start,
         "end_cursor": end,
         "batch_size": size,

@@ -30,6 +30,7 @@ class Finished:
     template: str
     """`namespace/name@version`."""
     step_name: str
+    """As the template has it, also for a member of a batch."""
     context: StepContext
     is_success: bool
     result: Any
@@ -137,7 +138,7 @@ class Execution:
             number=engine.number,
             attempt=engine.attempt,
             template=engine.template.full_name,
-            step_name=engine.step_name,
+            step_name=engine.step.name,
             context=shown,
             is_success=error is None,
             result=result,

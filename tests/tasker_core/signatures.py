@@ -36,7 +36,8 @@ MODULES = {
         StepContext StepHandlerResult ErrorType FailureStrategy RustCursorConfig BatchMetadata RustBatchWorkerInputs
         NoBatchesOutcome CreateBatchesOutcome BatchProcessingOutcome no_batches create_batches CursorConfig
         ClientTaskResponse ClientTaskListResponse ClientStepResponse ClientStepAuditResponse ClientHealthResponse
-        ClientPaginationInfo ClientStepReadiness InProcessDomainEvent HealthCheck WorkerMetrics WorkerConfig""",
+        ClientPaginationInfo ClientStepReadiness BatchAggregationResult aggregate_batch_results
+        InProcessDomainEvent HealthCheck WorkerMetrics WorkerConfig""",
     "tasker_core.errors": """
         TaskerError RetryableError PermanentError TimeoutError NetworkError RateLimitError ServiceUnavailableError
         ResourceContentionError ValidationError NotFoundError AuthenticationError AuthorizationError ConfigurationError
@@ -151,6 +152,8 @@ SIGNATURES = {
     "tasker_core:Batchable.aggregate_worker_results": "worker_results",
     "tasker_core:Batchable.get_batch_worker_inputs": "context",
     "tasker_core:Batchable.handle_no_op_worker": "context",
+    "tasker_core.types:aggregate_batch_results": "worker_results",
+    "tasker_core.types:no_batches": "",
     "tasker_core.types:create_batches": "worker_template_name, worker_count, cursor_configs, total_items",
     "tasker_core.step_handler.functional:step_handler": "name, version='1.0.0'",
     "tasker_core.step_handler.functional:decision_handler": "name, version='1.0.0'",

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from tasker.handlers.handler import ADAPT
 from tasker.model.errors import PermanentError, RetryableError, StepError
 from tasker_core.adapters import adapt, as_result
+from tasker_core.batch_processing import Batchable
 from tasker_core.step_handler.api import APIMixin
 from tasker_core.step_handler.base import StepHandler
 from tasker_core.step_handler.decision_mixin import DecisionMixin
@@ -90,13 +91,16 @@ def decision_handler(name: str, version: str = "1.0.0") -> HandlerDecorator[Any]
 
 
 def batch_analyzer(name: str, worker_template: str, version: str = "1.0.0") -> HandlerDecorator[Any]:
-    """Make a function, which returns a BatchConfig, the handler of a batchable step, once batches are there."""
+    """Make a function, which returns a BatchConfig, the handler of a batchable step; no items mean no batches."""
 
-    def refused(handler: StepHandler, value: Any) -> StepHandlerResult:
-        problem = f"{handler.name} for {worker_template}: batches are not in this version of Tasker"
-        return StepHandlerResult.failure(problem, ErrorType.PERMANENT_ERROR, False, error_code="not_available")
+    def analysed(handler: StepHandler, value: Any) -> StepHandlerResult:
+        if not isinstance(value, BatchConfig):
+            return as_result(value)
+        batches = cast("Batchable", handler)
+        outcome = batches.create_batch_outcome(value.total_items, value.batch_size, batch_metadata=value.metadata)
+        return batches.batch_analyzer_success(outcome, worker_template_name=worker_template)
 
-    return _decorator(name, version, refused)
+    return _decorator(name, version, analysed, Batchable)
 
 
 def batch_worker(name: str, version: str = "1.0.0") -> HandlerDecorator[Any]:

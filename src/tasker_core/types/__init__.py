@@ -1,5 +1,6 @@
 """The types of the interface."""
 
+from tasker_core.types.aggregation import BatchAggregationResult, aggregate_batch_results
 from tasker_core.types.batch import (
     BatchAnalyzerOutcome,
     BatchMetadata,
@@ -48,6 +49,7 @@ from tasker_core.types.runtime import (
 )
 
 __all__ = [
+    "BatchAggregationResult",
     "BatchAnalyzerOutcome",
     "BatchMetadata",
     "BatchProcessingOutcome",
@@ -91,6 +93,7 @@ __all__ = [
     "WorkerMetrics",
     "WorkerState",
     "WorkerStatus",
+    "aggregate_batch_results",
     "create_batches",
     "no_batches",
 ]

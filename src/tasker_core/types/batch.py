@@ -1,4 +1,4 @@
-"""The values of batch processing. The steps that would use them are not in this version: see docs/compatibility.md."""
+"""The values of batch processing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class CursorConfig(BaseModel):
     end_cursor: int
     step_size: int = 1
     metadata: dict[str, Any] = Field(default_factory=dict)
+    batch_id: str | None = Field(default=None, exclude=True)
+    """Of the part that it belongs to; None where nobody has said it yet."""
 
 
 class BatchAnalyzerOutcome(BaseModel):
@@ -119,12 +121,13 @@ class BatchWorkerContext(BaseModel):
                 start_cursor=said["start_cursor"],
                 end_cursor=said["end_cursor"],
                 step_size=said.get("step_size") or said.get("batch_size") or 1,
+                batch_id=str(said.get("batch_id") or "") or None,
             )
             return cls(
                 batch_id=str(said.get("batch_id") or ""),
                 cursor_config=config,
-                batch_index=0,
-                total_batches=1,
+                batch_index=context.step_inputs.get("batch_index") or 0,
+                total_batches=context.step_inputs.get("total_batches") or 1,
                 batch_metadata=context.step_inputs.get("batch_metadata") or {},
                 checkpoint=context.checkpoint or {},
             )
