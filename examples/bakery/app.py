@@ -64,6 +64,13 @@ def create_order(order: Order) -> dict[str, Any]:
     return {"order": task.task_uuid, "status": task.status}
 
 
+@app.post("/store/count", status_code=201)
+def count_store(shelves: list[int]) -> dict[str, Any]:
+    """Counts the flour store: the sacks on each shelf."""
+    task = client.create_task("shelf_count", namespace=NAMESPACE, context={"shelves": shelves}, reason="counting")
+    return {"order": task.task_uuid, "status": task.status}
+
+
 @app.get("/orders/{order}")
 async def get_order(order: str) -> dict[str, Any]:
     """Where an order stands."""

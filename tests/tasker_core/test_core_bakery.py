@@ -107,3 +107,18 @@ def test_what_cannot_be_done_fails_at_once(bakery: Any, given: dict[str, Any], s
     assert failed["status"] == "error"
     assert failed["steps"][step]["error_code"] == code
     assert failed["steps"]["deliver"] is None or step == "deliver"
+
+
+@pytest.mark.parametrize(
+    ("shelves", "parts", "found"),
+    [(list(range(10)), 3, {"sacks": 45, "ordered": 55}), ([], 1, {"sacks": 0, "ordered": 100})],
+)
+def test_the_store_is_counted_by_several_helpers(
+    bakery: Any, shelves: list[int], parts: int, found: dict[str, int]
+) -> None:
+    """Each counts a few shelves; of an empty store nobody counts anything, and flour is ordered all the same."""
+    done = ended(bakery, bakery.post("/store/count", json=shelves).json()["order"])
+    assert done["status"] == "complete", done
+    helpers = [name for name in done["steps"] if name.startswith("count_shelves_")]
+    assert len(helpers) == parts
+    assert {key: done["steps"]["order_flour"][key] for key in found} == found
