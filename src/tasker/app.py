@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,9 +17,10 @@ from tasker.embedded import start as start_embedded
 from tasker.handlers import Handler, discover
 from tasker.model.errors import StepNotFound, TaskerError, WaitTimeout
 from tasker.model.ids import uuid7
-from tasker.model.task import TaskView
+from tasker.model.task import BatchProgress, TaskView
 from tasker.model.template import Template
 from tasker.settings import Settings
+from tasker.store.confined import Confinement
 from tasker.store.connection import Connection, Pool, connect, create_pool, unavailable
 from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.migrate import migrate
@@ -164,6 +166,18 @@ class Tasker:
         version: str | None = None,
     ) -> list[SubmittedTask]:
         """Creates tasks of one template in one call: all, or none if one is refused. A mapping is a task's context."""
+        return await self._submit_many(None, name, requests, namespace=namespace, version=version)
+
+    async def _submit_many(
+        self,
+        verbs: Verbs | None,
+        name: str,
+        requests: Sequence[TaskRequest | Mapping[str, Any]],
+        *,
+        namespace: str,
+        version: str | None,
+    ) -> list[SubmittedTask]:
+        """By the worker's session where it has room, else by these verbs, or the ordinary ones."""
         wanted = [one if isinstance(one, TaskRequest) else TaskRequest(context=one) for one in requests]
         new_ids = [uuid7() for _ in wanted]
 
@@ -171,9 +185,11 @@ class Tasker:
             return await self._submission.prepare(connection, namespace, name, version, wanted, new_ids)
 
         async def submit(connection: Connection) -> Sequence[Submitted]:
-            return await self._verbs.submit(connection, await prepare(connection))
+            return await (verbs or self._verbs).submit(connection, await prepare(connection))
 
-        answers = None if self._worker is None else await self._worker.submit_here(prepare, len(wanted))
+        answers = None
+        if self._worker is not None and verbs is None:
+            answers = await self._worker.submit_here(prepare, len(wanted))
         if answers is None:
             answers = await self._ask(submit)
             if self._worker is not None:
@@ -195,6 +211,10 @@ class Tasker:
     async def get(self, task_uuid: UUID) -> TaskView:
         """The task with its steps, results and errors. Raises TaskNotFound."""
         return await self._ask(lambda connection: self._reads.task_view(connection, task_uuid))
+
+    async def batches(self, task_uuid: UUID) -> list[BatchProgress]:
+        """How far the batches of the task have come, those that have begun."""
+        return await self._ask(lambda connection: self._reads.batches(connection, task_uuid))
 
     async def cancel(self, task_uuid: UUID, *, actor: str = "api", reason: str | None = None) -> dict[str, Any]:
         """Ends the task: what has not run will not, what runs is told to stop."""
@@ -263,6 +283,8 @@ class Tasker:
             ended=self._waiters.wait,
             woken=self._woken,
             limits=Limits(self.settings),
+            confinement=Confinement(self.settings.schema_name),
+            submit_by=lambda verbs: partial(self._submit_many, verbs),
         )
 
     def asgi(self, *, authenticator: Authenticator | None = None) -> FastAPI:
@@ -373,6 +395,10 @@ class SyncTasker:
     def get(self, task_uuid: UUID) -> TaskView:
         """See Tasker.get."""
         return self._run(self._tasker.get(task_uuid))
+
+    def batches(self, task_uuid: UUID) -> list[BatchProgress]:
+        """See Tasker.batches."""
+        return self._run(self._tasker.batches(task_uuid))
 
     def cancel(self, task_uuid: UUID, **options: Any) -> dict[str, Any]:
         """See Tasker.cancel."""

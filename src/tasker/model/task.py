@@ -273,6 +273,39 @@ class TaskSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProgress:
+    """How far a batch has come. Its `total` members are waiting, running, succeeded or failed."""
+
+    name: str
+    number: int
+    state: StepState
+    failure_strategy: str
+    parallelism: int
+    total: int
+    waiting: int
+    running: int
+    """Those that a worker holds."""
+    succeeded: int
+    failed: int
+    items: int
+    """Rows that the members work on; 0 where that is not known."""
+    items_done: int
+    """Those of members that have ended, and those of running ones up to their last checkpoints."""
+    items_per_s: float | None
+    started_at: datetime
+    finished_at: datetime | None
+    ends_at: datetime | None
+    """When it will be done if it goes on like this; None while nobody can say, and when it has ended."""
+
+    @property
+    def share(self) -> float:
+        """The share that is done, from 0 to 1: of the rows where they are known, else of the members."""
+        if self.items:
+            return self.items_done / self.items
+        return (self.succeeded + self.failed) / self.total if self.total else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
     """Which tasks a list shows; None filters nothing. `states` are joined by or, all else by and.
 

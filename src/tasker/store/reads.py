@@ -19,6 +19,7 @@ from tasker import sql
 from tasker.model.errors import InvalidInput, TaskNotFound
 from tasker.model.fleet import SessionInfo, Stats, TemplateDefinition, TemplateInfo
 from tasker.model.task import (
+    BatchProgress,
     ExecutionContext,
     Readiness,
     StepView,
@@ -83,6 +84,13 @@ class Reads:
         """What keeps each step of these tasks from running, or nothing."""
         found = await self._fetch(connection, "read_readiness($1::uuid[], $2)", task_uuids, now)
         return [rows.readiness(row) for row in found]
+
+    async def batches(
+        self, connection: Connection, task_uuid: UUID, *, now: datetime | None = None
+    ) -> list[BatchProgress]:
+        """How far the batches of a task have come; those that have begun, in the order of the template."""
+        found = await self._fetch(connection, "read_batches($1::uuid[], $2)", [task_uuid], now)
+        return [rows.batch_progress(row) for row in found]
 
     async def execution_contexts(
         self, connection: Connection, task_uuids: Sequence[UUID], *, now: datetime | None = None

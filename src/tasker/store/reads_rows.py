@@ -13,6 +13,7 @@ from tasker.model.fleet import ChannelInfo, SessionInfo, Stats, TemplateDefiniti
 from tasker.model.states import StepState, TaskState
 from tasker.model.task import (
     NOT_TAKEN,
+    BatchProgress,
     ExecutionContext,
     Holder,
     Readiness,
@@ -148,6 +149,21 @@ def transition(row: Row) -> Transition:
         at=row["at"],
         worker=row["worker"],
         detail=parsed(row["detail"]),
+    )
+
+
+def batch_progress(row: Row) -> BatchProgress:
+    """A row of `read_batches`."""
+    plain = ("name", "number", "failure_strategy", "parallelism", "total", "waiting", "running", "succeeded", "failed")
+    return BatchProgress(
+        **{name: row[name] for name in plain},
+        state=StepState(row["state"]),
+        items=row["items"],
+        items_done=row["items_done"],
+        items_per_s=row["items_per_s"],
+        started_at=moment(row["started_at"]),
+        finished_at=when(row["finished_at"]),
+        ends_at=when(row["ends_at"]),
     )
 
 

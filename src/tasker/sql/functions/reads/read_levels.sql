@@ -1,4 +1,5 @@
--- read_levels: the level of each step of these tasks: 0 for steps without parents, else one more than the highest parent.
+-- read_levels: the level of each step of these tasks: 0 for steps without parents, else one more than the highest parent. Members
+-- of a batch are on the level of their batch.
 create or replace function tasker_engine.read_levels(_task_ids uuid[])
 returns table (task_id uuid, number int, name text, level int)
 language plpgsql stable
@@ -7,13 +8,19 @@ set enable_indexonlyscan = on set enable_hashjoin = on set enable_mergejoin = on
 #variable_conflict use_column
 begin
   return query
-  select t.task_id, l.number::int, l.name, l.level
-  from unnest(_task_ids) as asked(task_id)
-  join tasker_engine.tasks t on t.task_id = asked.task_id
-  cross join lateral (
-    select array_agg(p.name order by p.number) as names from tasker_engine.template_steps p where p.template_id = t.template_id) n
-  cross join lateral unnest(tasker_engine.template_levels(t.template_id), n.names) with ordinality as l(level, name, number)
-  order by t.task_id, l.level, l.number;
+  with leveled as materialized (
+    select t.task_id, l.number::int, l.name, l.level
+    from unnest(_task_ids) as asked(task_id)
+    join tasker_engine.tasks t on t.task_id = asked.task_id
+    cross join lateral (
+      select array_agg(p.name order by p.number) as names from tasker_engine.template_steps p where p.template_id = t.template_id) n
+    cross join lateral unnest(tasker_engine.template_levels(t.template_id), n.names) with ordinality as l(level, name, number))
+  select * from leveled
+  union all
+  select l.task_id, i.number, l.name || '_' || i.batch_id, l.level
+  from leveled l join tasker_engine.batches b on b.task_id = l.task_id and b.number = l.number
+  join tasker_engine.batch_items i on i.task_id = b.task_id and i.number between b.number << 16 and b.number << 16 | 65535
+  order by task_id, level, number;
 end $$;
 
 -- template_levels: the level of each step, in the order of their numbers, which run from 1. Every edge is looked at once.
