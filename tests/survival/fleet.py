@@ -22,7 +22,7 @@ from support.checker import check
 from support.until import until
 
 from tasker.cli.serving.child import Work
-from tasker.model.template import HandlerRef, RetryPolicy, Step, Template
+from tasker.model.template import BatchConfig, HandlerRef, RetryPolicy, Step, Template
 from tasker.worker.host import is_alive
 
 HERE = Path(__file__).parent
@@ -195,6 +195,22 @@ def flow(name: str, *handlers: str, **retry: Any) -> Template:
         for n, handler in enumerate(handlers)
     ]
     return Template(namespace="tests", name=name, version="1.0.0", steps=tuple(steps))
+
+
+def parted(cutter: str, worker: str) -> Template:
+    """A step that cuts work, and the batch that does it, three members at a time."""
+    policy = RetryPolicy(max_attempts=5, backoff_base_ms=10)
+    cut = Step(name="cut", type="batchable", handler=HandlerRef(callable=cutter), retry=policy)
+    config = BatchConfig(parallelism=3)
+    part = Step(
+        name="part",
+        type="batch_worker",
+        handler=HandlerRef(callable=worker),
+        dependencies=("cut",),
+        retry=policy,
+        batch_config=config,
+    )
+    return Template(namespace="tests", name="parted", version="1.0.0", steps=(cut, part))
 
 
 # What must hold in the end --------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from support.until import until
 
-from tasker import RetryableError, StepContext, StepHandler
+from tasker import Batches, RetryableError, StepContext, StepHandler
 from tasker.store.verbs import Verbs
 
 LEDGER, STOP_AT_LOAD = "TASKER_TEST_LEDGER", "TASKER_TEST_STOP_AT_LOAD"
@@ -127,6 +127,34 @@ class Rows(StepHandler):
                 note(f"saved={row + 1}", context)
         note("end", context)
         return {"total": total(context)}
+
+
+class Cut(StepHandler):
+    """Cuts the rows of the task into six parts."""
+
+    handler_name = "cut"
+
+    def call(self, context: StepContext) -> Batches:
+        rows = context.get_input("rows")
+        return Batches.split(rows, rows // 6)
+
+
+class Part(StepHandler):
+    """Works through the rows of its part, and saves how far it has come after every third; in a thread."""
+
+    handler_name = "part"
+
+    def call(self, context: StepContext) -> dict[str, int]:
+        note("start", context)
+        batch = context.batch
+        assert batch is not None
+        for row in range(context.checkpoint_cursor or batch.start, batch.end):
+            time.sleep(0.003)
+            note(f"row={row}", context)
+            if row % 3 == 2 or row == batch.end - 1:
+                context.save_checkpoint(row + 1, items_processed=row + 1 - batch.start)
+                note(f"saved={row + 1}", context)
+        return {"rows": batch.end - batch.start}
 
 
 class Stuck(StepHandler):

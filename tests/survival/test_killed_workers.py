@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from fleet import IS_FULL, Fleet, all_ended, ask, flow, random_templates, seed_of, violations
+from fleet import IS_FULL, Fleet, all_ended, ask, flow, parted, random_templates, seed_of, violations
+from support.checker import check
 from support.until import until
 
 from tasker import Tasker
@@ -163,3 +164,33 @@ async def test_a_killed_worker_goes_on_at_the_last_checkpoint(fleet: Fleet, clie
         again += moment == "start" and entry.attempt > 1
     assert set(saved.values()) == {150}
     assert again >= 6
+
+
+async def test_a_batch_goes_on_when_its_workers_are_killed(fleet: Fleet, client: Callable[..., Any]) -> None:
+    """Each part goes on at its last checkpoint: every row is done, none again once saved, and the counts agree."""
+    chance = random.Random(seed_of("batches"))
+    tasker = await client(fleet.dsn, [parted("cut", "part")])
+    contexts = [{"n": n, "rows": 180} for n in range(4)]
+    tasks = [task.task_uuid for task in await tasker.submit_many("parted", contexts, namespace="tests")]
+    fleet.start(2)
+    revival = asyncio.create_task(_replace_the_dead(fleet))
+    for _ in range(5):
+        seen = fleet.ledger.count()
+        await until(lambda seen=seen: fleet.ledger.count() > seen + chance.randint(50, 120), "rows are worked on")
+        chance.choice([worker for worker in fleet.workers if worker.is_alive]).signal(signal.SIGKILL)
+    await all_ended(fleet.dsn, tasks, within_s=90)
+    revival.cancel()
+    assert check(fleet.dsn) == []
+    saved: dict[tuple[str, str], int] = {}
+    done: dict[str, set[int]] = {str(task): set() for task in tasks}
+    for entry in fleet.ledger.entries():
+        moment, _, number = entry.moment.partition("=")
+        part = (entry.task, entry.step)
+        if moment == "row":
+            assert int(number) >= saved.get(part, 0), f"row {number} of {part} was saved, and worked on again"
+            done[entry.task].add(int(number))
+        elif moment == "saved":
+            saved[part] = int(number)
+    assert done == {str(task): set(range(180)) for task in tasks}
+    results = ask(fleet.dsn, "select result from tasker_engine.steps where number = 2")
+    assert [row[0] for row in results] == [{"total": 6, "succeeded": 6, "failed": 0, "items": 180}] * 4
