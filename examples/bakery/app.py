@@ -39,8 +39,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         worker.stop()
-        subscribers.stop_all()
         poller.stop()
+        subscribers.stop_all()
 
 
 app = FastAPI(title="Bakery", lifespan=lifespan)

@@ -6,6 +6,11 @@ Handlers raise those of `tasker_core.errors`, another family.
 from __future__ import annotations
 
 from tasker.model.errors import TaskerError as EngineError
+from tasker.store.errors import CONNECTION_ERRORS
+from tasker.store.reads import DRIVER_ERRORS
+
+TROUBLE: tuple[type[Exception], ...] = (EngineError, *CONNECTION_ERRORS, *DRIVER_ERRORS)
+"""What asking the database may raise."""
 
 
 class TaskerError(EngineError):

@@ -7,8 +7,8 @@ import platform
 from typing import Any
 
 from tasker import __version__
-from tasker.model.errors import TaskerError
 from tasker_core.client_answers import health
+from tasker_core.exceptions import TROUBLE
 from tasker_core.pending import STARVING_MS
 from tasker_core.runtime import Runtime
 
@@ -18,7 +18,7 @@ def health_of(runtime: Runtime) -> dict[str, Any]:
     database: dict[str, Any] = {"name": "database", "status": "healthy", "message": None}
     try:
         health()
-    except (TaskerError, OSError) as error:
+    except TROUBLE as error:
         database.update(status="unhealthy", message=str(error))
     worker = {"name": "worker", "status": "healthy", "message": _role(runtime)}
     return {

@@ -12,12 +12,16 @@ _log = structlog.get_logger("tasker_core.polling")
 
 
 class PollingThread:
-    """Calls `look` until it is stopped; waits between two calls where the first found nothing."""
+    """Calls `look` until it is stopped; waits between two calls where the first found nothing.
 
-    def __init__(self, name: str, interval_ms: int, look: Callable[[], bool]) -> None:
+    One that `drains` goes on, once it is stopped, until it finds nothing.
+    """
+
+    def __init__(self, name: str, interval_ms: int, look: Callable[[], bool], *, drains: bool = False) -> None:
         self._name = name
         self._interval_s = interval_ms / 1000
         self._look = look
+        self._drains = drains
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -44,11 +48,15 @@ class PollingThread:
 
     def _run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
-            try:
-                found = self._look()
-            except Exception as error:
-                # What an application's callback raises must not end the thread that serves the others.
-                _log.error("a poller failed and goes on", poller=self._name, error=f"{type(error).__name__}: {error}")
-                found = False
-            if not found:
+            if not self._looked():
                 stopping.wait(self._interval_s)
+        while self._drains and self._looked():
+            pass
+
+    def _looked(self) -> bool:
+        try:
+            return self._look()
+        except Exception as error:
+            # What an application's callback raises must not end the thread that serves the others.
+            _log.error("a poller failed and goes on", poller=self._name, error=f"{type(error).__name__}: {error}")
+            return False

@@ -14,12 +14,10 @@ from uuid import UUID
 
 import structlog
 
-from tasker.model.errors import TaskerError
 from tasker.model.task import Transition
-from tasker.store.errors import CONNECTION_ERRORS
-from tasker.store.reads import DRIVER_ERRORS
 from tasker_core.declared_events import Declared
 from tasker_core.domain_events import EventDeclaration, PublishContext, PublisherRegistry, StepResult
+from tasker_core.exceptions import TROUBLE
 from tasker_core.executions import Finished
 
 Moves = Callable[[Sequence[UUID], int], Awaitable[list[Transition]]]
@@ -29,7 +27,6 @@ POLL_S = 0.02
 TROUBLE_S = 0.5
 WAITING_MAX = 10_000
 """How many executions wait for the engine. Past them the oldest are forgotten, with a word in the log."""
-_TROUBLE = (TaskerError, *CONNECTION_ERRORS, *DRIVER_ERRORS)
 _log = structlog.get_logger("tasker_core.domain_events")
 
 
@@ -69,7 +66,7 @@ class Publication:
             while self._waiting:
                 try:
                     await self.settle()
-                except _TROUBLE as error:
+                except TROUBLE as error:
                     _log.warning("cannot see whether outcomes are recorded; trying again", error=str(error))
                     await asyncio.sleep(TROUBLE_S)
                 await asyncio.sleep(POLL_S)
@@ -78,7 +75,7 @@ class Publication:
         """Once no step runs here any more: publishes what is recorded, the rest never will be."""
         try:
             await self.settle()
-        except _TROUBLE as error:
+        except TROUBLE as error:
             _log.error("events are lost: cannot see whether outcomes are recorded", error=str(error))
 
     async def settle(self) -> None:

@@ -20,8 +20,9 @@ from tasker.handlers import Registry
 from tasker.model.errors import HandlerNotFound, InvalidHandler
 from tasker.model.task import Transition
 from tasker.model.template import Template
+from tasker.operations.engine import Engine
 from tasker.settings import Settings
-from tasker.store.connection import Connection, Pool, create_pool
+from tasker.store.connection import Connection
 from tasker.store.reads import Reads
 from tasker_core.config import Config, load_templates
 from tasker_core.exceptions import WorkerAlreadyRunningError, WorkerNotInitializedError
@@ -46,8 +47,7 @@ class Runtime:
         self.config = config
         self.templates, declared = load_templates(config)
         self._tasker = Tasker(config.dsn, worker=False, settings=config.settings)
-        self._reads = Reads(config.settings.schema_name)
-        self._pool: Pool | None = None
+        self._engine: Engine | None = None
         self._worker: SyncTasker | None = None
         self._publication = Publication(declared, self._moves) if declared else None
         self._publishing: asyncio.Task[None] | None = None
@@ -66,7 +66,7 @@ class Runtime:
 
     async def _start(self) -> None:
         await self._tasker.start()
-        self._pool = await create_pool(self._tasker.dsn, pinned=False, size=2)
+        self._engine = self._tasker.engine()
         for template in self.templates:
             await self._tasker.publish(template, force=True)
         if self._publication is not None:
@@ -119,8 +119,6 @@ class Runtime:
             self._publishing.cancel()
             await asyncio.wait([self._publishing])
             await self._publication.last()
-        if self._pool is not None:
-            await self._pool.close()
         await self._tasker.stop()
 
     @property
@@ -133,13 +131,13 @@ class Runtime:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def read(self, work: Callable[[Reads, Connection], Awaitable[T]]) -> T:
-        """What the reads answer."""
+        """What the reads answer; after a lost connection they are asked once more. Raises DatabaseUnavailable."""
         return self.run(self._ask(work))
 
     async def _ask(self, work: Callable[[Reads, Connection], Awaitable[T]]) -> T:
-        assert self._pool is not None  # noqa: S101 - started
-        async with self._pool.acquire() as connection:
-            return await work(self._reads, connection)
+        assert self._engine is not None  # noqa: S101 - started
+        reads = self._engine.reads
+        return await self._engine.ask(lambda connection: work(reads, connection))
 
     async def _moves(self, task_ids: Sequence[UUID], number: int) -> list[Transition]:
         return await self._ask(lambda reads, connection: reads.history(connection, task_ids, number))

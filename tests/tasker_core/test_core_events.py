@@ -276,6 +276,18 @@ def test_what_a_callback_of_a_poller_raises_is_told() -> None:
     assert poller.stats["errors"] == 2
 
 
+def test_a_poller_that_stops_hands_out_what_waits() -> None:
+    """An application that stops its worker first loses no event of it."""
+    poller, heard = InProcessDomainEventPoller(polling_interval_ms=600_000, max_events_per_poll=2), list[str]()
+    poller.on_event(lambda event: heard.append(event.event_name))
+    poller.start()
+    soon(lambda: poller.stats["poll_count"])
+    for number in range(5):
+        DefaultPublisher().publish(of({}), f"a.{number}")
+    poller.stop()
+    assert heard == [f"a.{number}" for number in range(5)]
+
+
 def test_a_registry_of_subscribers_makes_instances_of_classes() -> None:
     """Each class once, and what is no subscriber is refused."""
     registry, poller = SubscriberRegistry.instance(), InProcessDomainEventPoller()

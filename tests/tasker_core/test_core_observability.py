@@ -9,6 +9,7 @@ import pytest
 from core_support import Application, ended
 from core_texts import BUSY, DSL
 
+from tasker.model.errors import DatabaseUnavailable
 from tasker_core import (
     ClientTaskResponse,
     WorkerNotInitializedError,
@@ -34,6 +35,18 @@ def test_a_worker_says_how_it_is(application: Application, monkeypatch: pytest.M
     assert figures.steps_in_progress == 0
     config = get_worker_config()
     assert (config.environment, config.supported_namespaces, config.max_concurrent_handlers) == ("staging", ["shop"], 1)
+
+
+def test_a_database_that_is_away_is_unhealthy(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the check says why, and raises nothing."""
+
+    def away() -> None:
+        raise DatabaseUnavailable("nobody answers")
+
+    application(BUSY, app_handlers=DSL)
+    monkeypatch.setattr("tasker_core.health.health", away)
+    health = get_health_check()
+    assert (health.status, health.components["database"].message) == ("unhealthy", "nobody answers")
 
 
 @pytest.mark.parametrize("read", [get_health_check, get_metrics, get_worker_config])

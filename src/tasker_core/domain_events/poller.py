@@ -23,7 +23,7 @@ class InProcessDomainEventPoller:
         self._max = max_events_per_poll
         self._listeners: list[OnEvent] = []
         self._error_listeners: list[OnError] = []
-        self._thread = PollingThread("domain-events", polling_interval_ms, self._look)
+        self._thread = PollingThread("domain-events", polling_interval_ms, self._look, drains=True)
         self._polls = self._events = self._errors = 0
 
     def on_event(self, callback: OnEvent) -> None:
@@ -43,7 +43,7 @@ class InProcessDomainEventPoller:
         self._thread.start()
 
     def stop(self, timeout: float = STOP_S) -> None:
-        """Ends; events that come later wait for another poller."""
+        """Ends once the events that wait are handed out; those that come later wait for another poller."""
         self._thread.stop(timeout)
 
     @property
