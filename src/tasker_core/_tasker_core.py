@@ -12,10 +12,10 @@ from typing import Any
 from uuid import uuid4
 
 from tasker import __version__
-from tasker.model.errors import TaskerError
 from tasker_core import client_answers, runtime
 from tasker_core.config import read_config
 from tasker_core.domain_events.bus import bus
+from tasker_core.exceptions import TROUBLE
 from tasker_core.executions import tally
 from tasker_core.health import health_of, worker_config_of
 from tasker_core.logging import log_debug, log_error, log_info, log_trace, log_warn
@@ -80,7 +80,7 @@ def bootstrap_worker(config: Mapping[str, Any] | None = None) -> dict[str, Any]:
     worker_id = given.worker_id or f"python-worker-{uuid4()}"
     try:
         began = runtime.begin(lambda: runtime.Runtime(read_config(given), worker_id))
-    except (TaskerError, OSError) as error:
+    except TROUBLE as error:
         return {"success": False, "status": "error", "message": "not started", "error_message": str(error)}
     if began is None:
         return {"success": False, "status": "already_running", "message": "Worker system already running"}

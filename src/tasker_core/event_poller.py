@@ -29,6 +29,7 @@ class EventPoller:
         self._error_listeners: list[Callable[[Exception], None]] = []
         self._thread = PollingThread("event-poller", polling_interval_ms, self._look)
         self._looks = 0
+        self._said = ""
 
     def on_step_event(self, callback: Callable[[FfiStepEvent], None]) -> None:
         """Calls it with each step from now on."""
@@ -87,7 +88,9 @@ class EventPoller:
             listener(metrics)
 
     def _failed(self, error: Exception) -> None:
-        if not self._error_listeners:
-            _log.error("the poller had an error and goes on", error=f"{type(error).__name__}: {error}")
+        said = f"{type(error).__name__}: {error}"
+        if not self._error_listeners and said != self._said:
+            self._said = said  # once: a worker that is stopped under the poller would fill the log
+            _log.error("the poller had an error and goes on", error=said)
         for listener in tuple(self._error_listeners):
             listener(error)

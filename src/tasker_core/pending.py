@@ -79,6 +79,12 @@ class PendingSteps:
         """Saves how far a step is; it is handed out again. False where it waits no more."""
         return self._answer(event_id, dict(said))
 
+    @property
+    def has_polled(self) -> bool:
+        """Whether a step was handed out that has not ended."""
+        with self._lock:
+            return len(self._steps) > sum(event_id in self._steps for event_id in self._unpolled)
+
     def metrics(self) -> FfiDispatchMetrics:
         """How many wait, and for how long."""
         steps = sorted(self._all(), key=lambda step: step.since)

@@ -107,7 +107,8 @@ class Runtime:
         """Lets running steps finish, and closes everything."""
         worker, self._worker = self._worker, None
         if worker is not None:
-            worker.stop(0 if self.pending is not None else None)
+            is_waiting = self.pending is not None and not self.pending.has_polled
+            worker.stop(0 if is_waiting else None)
         if self._thread.is_alive():
             self.run(self._stop())
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -152,18 +153,19 @@ def _warn_of_missing(template: Template, handlers: Registry) -> None:
 
 
 class _Current:
-    """The runtime of the process."""
+    """The runtime of the process. It stays until it has stopped: steps that end meanwhile still need it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.runtime: Runtime | None = None
+        self.is_ending = False
 
 
 _current = _Current()
 
 
 def begin(make: Callable[[], Runtime]) -> Runtime | None:
-    """Starts the process's runtime; None where one runs already."""
+    """Starts the process's runtime; None where one runs already, or is about to end."""
     with _current.lock:
         if _current.runtime is not None:
             return None
@@ -174,12 +176,18 @@ def begin(make: Callable[[], Runtime]) -> Runtime | None:
 
 
 def end() -> bool:
-    """Stops the process's runtime; whether there was one."""
+    """Stops the process's runtime; whether there was one that nobody else stops."""
     with _current.lock:
-        runtime, _current.runtime = _current.runtime, None
-    if runtime is not None:
+        runtime = _current.runtime
+        if runtime is None or _current.is_ending:
+            return False
+        _current.is_ending = True
+    try:
         runtime.stop()
-    return runtime is not None
+    finally:
+        with _current.lock:
+            _current.runtime, _current.is_ending = None, False
+    return True
 
 
 def is_running() -> bool:
@@ -187,8 +195,20 @@ def is_running() -> bool:
     return _current.runtime is not None
 
 
+def is_current(runtime: Runtime) -> bool:
+    """Whether this one is the process's."""
+    return _current.runtime is runtime
+
+
+def is_serving() -> bool:
+    """Whether the worker of this process calls the handlers by itself."""
+    runtime = _current.runtime
+    return runtime is not None and runtime.handlers is not None
+
+
 def current() -> Runtime:
     """The process's runtime. Raises WorkerNotInitializedError."""
-    if _current.runtime is None:
+    runtime = _current.runtime
+    if runtime is None:
         raise WorkerNotInitializedError
-    return _current.runtime
+    return runtime

@@ -68,7 +68,7 @@ class StepExecutionSubscriber:
         self._is_active = False
 
     def _run(self, event: FfiStepEvent) -> None:
-        if runtime.is_running() and runtime.current().handlers is not None:
+        if runtime.is_serving():
             return  # Worker.start runs the steps of this process itself, and only tells of them
         began = time.monotonic()
         try:

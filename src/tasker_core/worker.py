@@ -75,7 +75,7 @@ class Worker:
     @property
     def is_running(self) -> bool:
         """Whether it is connected to the engine; not where the worker of this process is a later one."""
-        return runtime.is_running() and runtime.current() is self._runtime
+        return runtime.is_current(self._runtime)
 
     @property
     def bootstrap_result(self) -> BootstrapResult:

@@ -30,6 +30,7 @@ from tasker_core import (
     cleanup_timeouts,
     complete_step_event,
     get_ffi_dispatch_metrics,
+    is_worker_running,
     poll_step_events,
     stop_worker,
 )
@@ -129,6 +130,21 @@ def test_a_step_that_was_cancelled_waits_no_more(application: Application) -> No
     client.cancel_task(task.task_uuid)
     soon(lambda: get_ffi_dispatch_metrics().pending_count == 0)
     assert not complete_step_event(event.event_id, done(event, {}))
+
+
+def test_stopping_waits_for_the_step_that_somebody_works_on(application: Application) -> None:
+    """Its completion is still taken, and its handler may use the client; what nobody has taken goes back."""
+    client = application(BUSY, is_served=False)
+    task = client.create_task("busy", namespace="shop")
+    event = polled()
+    stopping = threading.Thread(target=stop_worker)
+    stopping.start()
+    assert client.get_task(task.task_uuid).status == "steps_in_process"
+    assert complete_step_event(event.event_id, done(event, {"late": True}))
+    stopping.join(20)
+    assert not is_worker_running() and stop_worker() == "Worker system not running"
+    client = application(BUSY, is_served=False)
+    assert results(ended(client, client.get_task(task.task_uuid))) == {"a": {"late": True}}
 
 
 def test_poller_bridge_and_subscriber_run_an_application(application: Application) -> None:

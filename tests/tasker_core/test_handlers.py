@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from unittest.mock import MagicMock
 from uuid import UUID
 
 import pytest
@@ -378,3 +379,21 @@ def test_a_function_may_have_an_api() -> None:
         return {"base": api.base_url, "timeout": api.default_timeout, "headers": api.default_headers}
 
     assert run(bank, context()).result == {"base": "https://bank.example", "timeout": 5, "headers": {"A": "b"}}
+
+
+def test_handlers_may_be_tried_with_a_context_that_only_answers() -> None:
+    """As tests of existing applications make them, of mocks."""
+    answers = {"total": 7, "note": None}
+    mock = MagicMock(spec=["get_input", "get_dependency_result"])
+    mock.get_input.side_effect = answers.get
+    mock.get_dependency_result.return_value = {"total": 3}
+
+    @step_handler("model")
+    @depends_on(cart=("cart", Total))
+    @inputs(Total)
+    def model(cart, inputs):
+        return {"sum": cart.total + inputs.total}
+
+    result = model._handler_class().call(mock)
+    assert result.success is True
+    assert result.result == {"sum": 10}
