@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pickle
 import time
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from tasker.handlers import StepContext
+from tasker.model.template import HandlerRef, Step, Template
 
 
 def test_inputs_are_read_by_key_and_by_default(make_context):
@@ -126,3 +127,18 @@ def test_a_context_travels_to_another_process(make_context):
     assert (arrived.configuration, arrived.tries, arrived.attempt, arrived.deadline) == ({"c": 3}, 1, 2, 5.0)
     assert arrived.idempotency_key == context.idempotency_key
     arrived.heartbeat()
+
+
+def test_a_member_of_a_batch_travels_whole() -> None:
+    """In another process the context knows its part as well."""
+    steps = (
+        Step(name="cut", handler=HandlerRef(callable="h"), type="batchable"),
+        Step(name="do", handler=HandlerRef(callable="h"), type="batch_worker", dependencies=("cut",)),
+    )
+    template = Template(namespace="n", name="t", version="1", steps=steps)
+    made = StepContext(
+        uuid4(), None, "do_002", 2 << 16 | 2, 1, 0, 3, template, "{}", {}, member=("002", '{"start_cursor": 5}')
+    )
+    found = pickle.loads(pickle.dumps(made))  # noqa: S301 - our own
+    assert (found.batch.batch_id, found.batch.index, found.batch.start, found.batch.end) == ("002", 2, 5, None)
+    assert found.step.name == "do"

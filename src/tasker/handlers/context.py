@@ -78,9 +78,9 @@ class StepContext:
         correlation_id: UUID | None = None,
         deadline: float | None = None,
         checkpoint_json: str | None = None,
+        member: tuple[str, str | None] | None = None,
         beat: Callable[[], object] | None = None,
         save: Callable[[str], Any] | None = None,
-        member: tuple[str, str | None] | None = None,
     ) -> None:
         self.task_uuid = task_uuid
         self._step_uuid = step_uuid
@@ -110,7 +110,7 @@ class StepContext:
         """For process pools: everything travels but beat and save, which belong to the worker's own process."""
         arguments = (self.task_uuid, self._step_uuid, self.step_name, self.number, self.attempt, self.tries)
         rest = (self.max_attempts, self.template, self._inputs_json, dict(self._results_json))
-        more = (self.correlation_id, self.deadline, self._checkpoint_json, None, None, self._member)
+        more = (self.correlation_id, self.deadline, self._checkpoint_json, self._member)
         return StepContext, (*arguments, *rest, *more)
 
     def __repr__(self) -> str:

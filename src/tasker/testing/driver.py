@@ -166,8 +166,10 @@ class Driver:
 
     async def _run_with_fault(self, held: Held) -> Fault | None:
         """Runs the handler, as far as the attempt's fault lets it; the fault, if it happened."""
-        name = held.name
-        fault = next((fault for fault in self._faults if fault.meets(name, held.attempt)), None)
+        names = (held.name, held.plan.step.name)
+        fault = next((fault for fault in self._faults if fault.meets(names, held.attempt)), None)
+        if held.outcome is not None:  # no handler is asked: a batch gets its members, or something is missing
+            fault = None
         self._fault, self._saved = fault, []
         waits = fault is not None and fault.after_checkpoint is not None
         if held.outcome is None and (fault is None or fault.after_handler or waits):

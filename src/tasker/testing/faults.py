@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -14,7 +14,8 @@ from tasker.model.template import Template
 class Fault:
     """What happens to a step in these attempts (None: in each). Made by `fail` and `lose_worker`.
 
-    `error` is raised in the place of the handler; None: the worker dies. With `after_handler` the handler runs first,
+    Of a batch every member is meant, or the one that is named. `error` is raised in the place of the handler; None: the
+    worker dies. With `after_handler` the handler runs first,
     and what it did is done, but nobody learns of it. With `after_checkpoint` it runs until it has saved so many.
     """
 
@@ -24,9 +25,9 @@ class Fault:
     after_handler: bool = False
     after_checkpoint: int | None = None
 
-    def meets(self, step: str, attempt: int) -> bool:
-        """True when this attempt of this step is to go wrong."""
-        return self.step == step and (self.attempts is None or attempt in self.attempts)
+    def meets(self, names: Collection[str], attempt: int) -> bool:
+        """True when this attempt of the step that is called so is to go wrong."""
+        return self.step in names and (self.attempts is None or attempt in self.attempts)
 
 
 def fail(
@@ -79,9 +80,10 @@ def lose_worker(
 
 def check_faults(faults: Sequence[Fault], templates: Iterable[Template]) -> None:
     """Raises StepNotFound for a fault that could never happen: a misspelt one would let a test pass for no reason."""
-    names = {step.name for template in templates for step in template.steps}
+    steps = [step for template in templates for step in template.steps]
+    names, batches = {step.name for step in steps}, tuple(f"{step.name}_" for step in steps if step.is_batch)
     for fault in faults:
-        if fault.step in names or any(fault.step.startswith(f"{name}_") for name in names):
+        if fault.step in names or fault.step.startswith(batches):
             continue
         near = get_close_matches(fault.step, names, n=1)
         hint = f'; did you mean "{near[0]}"?' if near else f". Steps: {', '.join(sorted(names))}"

@@ -16,10 +16,13 @@ from tasker.model.template import HandlerRef, RetryPolicy, Step, StepType, Templ
 from tasker.settings import Settings
 from tasker.submission import encode_context
 from tasker.testing.stage import Stage, run_here
-from tasker.worker.held import POOLS, Held
-from tasker.worker.plans import make_plan
+from tasker.worker.held import POOLS, Held, Member
+from tasker.worker.plans import FIRST_MEMBER, make_plan
 
 _NAME = "handler_under_test"
+_SOURCE = "the_list"
+NO_ITEM: Any = object()
+"""What stands for no item, because None may be one."""
 HandledKind = Literal["succeeded", "failed", "retryable", "released"]
 
 
@@ -112,6 +115,8 @@ def run_handler(
     step: Step | None = None,
     method: str | None = None,
     type: StepType = "standard",
+    batch: Mapping[str, Any] | None = None,
+    item: Any = NO_ITEM,
     task_uuid: UUID | None = None,
 ) -> Handled:
     """Runs one handler once, as a worker would, without a database.
@@ -119,16 +124,18 @@ def run_handler(
     `handler` is a decorated function, a StepHandler class, `"module:name"`, or a plain function. `inputs` is the task's
     input, `results` what the steps before it returned, by name, `config` its `handler.initialization`, `checkpoint`
     what an earlier attempt saved (cursor, items_processed, accumulated). `attempt` counts from 1; `method` is one of a
-    class, to be called in place of `call`; `type` is that of the step ("decision", say). `step` is the step of a
-    template: it takes the place of `config`, `max_attempts`, `timeout_s`, `method` and `type`, and brings its result
-    schema. The timeout is real time.
+    class, to be called in place of `call`; `type` is that of the step ("decision", say). `batch` is the cursor of one
+    part (start_cursor, end_cursor, batch_size, …; {}: there is nothing to do), `item` one of a list: then it runs as a
+    member of a batch. `step` is the step of a template: it takes the place of `config`, `max_attempts`, `timeout_s`,
+    `method` and `type`, and brings its result schema. The timeout is real time.
 
     Raises InvalidHandler, and InvalidInput for inputs that JSON does not have. In a running loop, use
     `run_handler_async`.
     """
     step = step or _step(config, max_attempts, timeout_s, method, type)
-    made = _held(handler, inputs or {}, results or {}, attempt, step, task_uuid)
+    made = _held(handler, inputs or {}, results or {}, attempt, _as_batch(step, batch, item), task_uuid)
     made.checkpoint = None if checkpoint is None else encode_result(checkpoint)
+    _make_member(made, batch, item)
     return run_here(_run(made), "run_handler_async(…)")
 
 
@@ -145,12 +152,15 @@ async def run_handler_async(
     step: Step | None = None,
     method: str | None = None,
     type: StepType = "standard",
+    batch: Mapping[str, Any] | None = None,
+    item: Any = NO_ITEM,
     task_uuid: UUID | None = None,
 ) -> Handled:
     """See run_handler."""
     step = step or _step(config, max_attempts, timeout_s, method, type)
-    made = _held(handler, inputs or {}, results or {}, attempt, step, task_uuid)
+    made = _held(handler, inputs or {}, results or {}, attempt, _as_batch(step, batch, item), task_uuid)
     made.checkpoint = None if checkpoint is None else encode_result(checkpoint)
+    _make_member(made, batch, item)
     return await _run(made)
 
 
@@ -196,8 +206,9 @@ def _held(
     """The step as a worker would hold it: in a template where the steps with results come before it."""
     ready = _handler(handler, step.handler.method if step.handler.calls_method else None)
     reference = HandlerRef(callable=ready.name, initialization=step.handler.initialization)
-    step = replace(step, handler=reference, dependencies=tuple(results))
-    before = tuple(Step(name=name, handler=reference) for name in results)
+    names = [*results, *([] if step.for_each is None else [step.for_each.split(".")[0]])]
+    step = replace(step, handler=reference, dependencies=tuple(dict.fromkeys(names)))
+    before = tuple(Step(name=name, handler=reference) for name in step.dependencies)
     template = Template(namespace="testing", name="made_up", version="1.0.0", steps=(*before, step))
     plan = make_plan(template, {ready.name: ready})
     return Held(
@@ -214,6 +225,27 @@ def _held(
         is_unchecked=False,
         pool=POOLS.index(ready.pool),
     )
+
+
+def _as_batch(step: Step, batch: Mapping[str, Any] | None, item: Any) -> Step:
+    """The step as one that has members, where it is to run as one."""
+    if batch is not None:
+        return step if step.is_batch else replace(step, type="batch_worker")
+    if item is not NO_ITEM:
+        return replace(step, for_each=step.for_each or _SOURCE)
+    return step
+
+
+def _make_member(held: Held, batch: Mapping[str, Any] | None, item: Any) -> None:
+    if batch is not None:
+        index = 1 if batch else 0
+        cursor = encode_result({"batch_id": f"{index:03}", **batch}) if batch else None
+    elif item is not NO_ITEM:
+        index, cursor = 1, orjson.dumps(item).decode()
+    else:
+        return
+    held.number = held.number * FIRST_MEMBER + index
+    held.member = Member(f"{index:03}", cursor)
 
 
 def _handler(handler: Any, method: str | None) -> Handler:

@@ -21,8 +21,9 @@ _NEAR_S = 0.001
 class Attempt:
     """One attempt of one step, as the worker saw it.
 
-    `kind` is how it ended: `succeeded`, `decided` (a decision that was made), `failed`, `retryable`, `released` (handed
-    back), `lost` (its worker died), `stale` (somebody had cancelled it). Times are those of the clock that moves by
+    `kind` is how it ended: `succeeded`, `decided` (a decision that was made), `batched` (work that was cut), `expanded`
+    (a batch that got its members), `failed`, `retryable`, `released` (handed back), `lost` (its worker died), `stale`
+    (somebody had cancelled it). Times are those of the clock that moves by
     itself: it stands still while a handler runs, unless the handler moves it.
     """
 

@@ -137,9 +137,9 @@ class Executor:
             held.correlation_id or held.task_id,
             None,
             held.checkpoint,
+            None if held.member is None else (held.member.batch_id, held.member.cursor),
             held.live,
             partial(self._save_from_thread if plan.handler.pool == "thread" else self._save, held),
-            None if held.member is None else (held.member.batch_id, held.member.cursor),
         )
 
     def _save_from_thread(self, held: Held, state: str) -> None:
