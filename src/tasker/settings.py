@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What `tasker worker` logs.")
 
     server_host: str = Field("127.0.0.1", description="Where the server listens; beyond loopback it asks who calls.")
+    server_auth: Literal["auto", "on", "off"] = Field(
+        "auto", description="Whether callers have to say who they are; auto: beyond loopback."
+    )
     server_port: int = Field(8080, ge=0, le=65535, description="The server's port; 0 takes a free one.")
     server_connections: int = Field(8, gt=0, description="Connections to the database of one server process.")
     server_drain_s: float = Field(10, ge=0, description="How long a stopping server lets its requests finish.")

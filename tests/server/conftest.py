@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx2
 import pytest
 from api_support import HANDLERS, client_of, publish
+from server_process import Served, serving
 
 from tasker import Tasker
 
@@ -39,3 +41,17 @@ async def busy_api(working: Tasker) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a server whose tasks are worked on."""
     async with client_of(working.asgi()) as client:
         yield client
+
+
+@pytest.fixture
+async def serve(database: str) -> Callable[..., AbstractAsyncContextManager[Served]]:
+    """Starts a server on the test's database, whose tasks a worker in this process works on."""
+
+    @asynccontextmanager
+    async def start(*words: str, **variables: str) -> AsyncGenerator[Served]:
+        async with Tasker(database, handlers=HANDLERS) as tasker:
+            await publish(tasker)
+            async with serving(database, *words, **variables) as served:
+                yield served
+
+    return start

@@ -39,6 +39,12 @@ COMMANDS = (
         "tasker worker --templates config/tasks --handlers shop.handlers --processes 2",
     ),
     Command(
+        "server",
+        "tasker.cli.running:server",
+        "Serve the HTTP API until SIGTERM, which lets requests finish.",
+        "tasker server --templates config/tasks --port 8080",
+    ),
+    Command(
         "bench",
         "tasker.cli.running:bench",
         "Measure Tasker on this machine, beside a bare engine.",

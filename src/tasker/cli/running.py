@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from tasker.cli.common import Common, Output, many
+from tasker.cli.common import Common, Output, flag, many
 
 
 def worker(
@@ -33,6 +34,43 @@ def worker(
         paths=(str(Path.cwd()),),
     )
     return run(work, processes=processes)
+
+
+def server(
+    *,
+    host: Annotated[str | None, Parameter(help="Where to listen; TASKER_SERVER_HOST, or loopback.")] = None,
+    port: Annotated[int | None, Parameter(help="The port; TASKER_SERVER_PORT, or 8080; 0 takes a free one.")] = None,
+    auth: Annotated[
+        Literal["auto", "on", "off"] | None, Parameter(help="Whether callers say who they are; auto: beyond loopback.")
+    ] = None,
+    insecure: Annotated[bool, flag("Whoever reaches the server may do everything, also beyond loopback.")] = False,
+    processes: Annotated[int, Parameter(help="Server processes.")] = 1,
+    templates: Annotated[list[str], many("Files, folders or globs of templates to publish.")] = [],  # noqa: B006
+    common: Common = Common(),  # noqa: B008
+) -> int:
+    """Serves the API until a signal."""
+    from tasker.cli.database import given_url, read_settings
+    from tasker.model.errors import SettingsError
+
+    try:
+        from tasker.cli.serving.api import Serving, decide_auth, serve
+
+        import_module("uvicorn")
+    except ImportError as error:
+        raise SettingsError("the server is not installed: pip install 'tasker-engine[server]'") from error
+    if processes < 1:
+        raise SettingsError(f"--processes {processes}: a server has at least one process")
+    settings = read_settings()
+    address = host or settings.server_host
+    serving = Serving(
+        dsn=given_url(common, settings),
+        host=address,
+        port=settings.server_port if port is None else port,
+        asks_who_calls=decide_auth(address, auth or settings.server_auth, is_insecure=insecure),
+        processes=processes,
+        templates=tuple(templates),
+    )
+    return serve(serving)
 
 
 def demo(*, output: Output = Output()) -> int:  # noqa: B008

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 from uuid import UUID
 
 from tasker.operations.limits import Limits
 from tasker.settings import Settings
+from tasker.store.confined import ConfinedVerbs, Confinement
 from tasker.store.connection import Connection
 from tasker.store.reads import Reads
 from tasker.store.verbs import Verbs
@@ -45,3 +46,19 @@ class Engine:
     woken: Callable[[], None]
     """Tells workers, here and elsewhere, that there may be work."""
     limits: Limits
+    confinement: Confinement
+    submit_by: Callable[[Verbs], SubmitMany]
+    """`submit_many` by other verbs, in a connection of their own."""
+
+    def confined_to(self, namespaces: Collection[str]) -> Engine:
+        """The same engine for a caller of these namespaces: what it asks the database reaches nothing else."""
+
+        async def ask(work: Callable[[Connection], Awaitable[T]], /) -> T:
+            async def confined(connection: Connection) -> T:
+                async with self.confinement.transaction(connection, namespaces):
+                    return await work(connection)
+
+            return await self.ask(confined)
+
+        verbs = ConfinedVerbs(namespaces, self.settings.schema_name)
+        return replace(self, ask=ask, verbs=verbs, submit_many=self.submit_by(verbs))

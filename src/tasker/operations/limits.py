@@ -10,6 +10,7 @@ from tasker.model.errors import Backpressure, QuotaExceeded
 from tasker.settings import Settings
 
 _BUCKETS_MAX = 10_000
+BACKLOG_KNOWN_S = 1.0
 _RETRY_AFTER_S = ((2.0, 30.0), (1.5, 15.0), (1.0, 5.0))
 """What a caller is told to wait, by how many times the limit lies waiting."""
 
@@ -68,10 +69,18 @@ class Limits:
         self._by_namespace = Quota(settings.creates_per_minute_by_namespace, "namespace", clock)
         self._backlog_max = settings.backlog_max
         self._backlog = 0
+        self._counted_at = float("-inf")
+        self._clock = clock
+
+    @property
+    def backlog_to_count(self) -> int:
+        """Up to how many ready steps have to be counted before a task may be created; 0 where it is known."""
+        is_known = self._clock() - self._counted_at < BACKLOG_KNOWN_S
+        return 0 if self._backlog_max == 0 or is_known else self._backlog_max * 2
 
     def know_backlog(self, ready_steps: int) -> None:
-        """How many steps are ready and wait for a worker, as last counted."""
-        self._backlog = ready_steps
+        """How many steps are ready and wait for a worker, as counted now."""
+        self._backlog, self._counted_at = ready_steps, self._clock()
 
     def check_create(self, key: str, namespace: str, count: int) -> None:
         """Takes `count` creations from the quotas. Raises Backpressure or QuotaExceeded, and then takes none."""

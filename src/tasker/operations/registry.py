@@ -147,9 +147,10 @@ async def admit(engine: Engine, operation: Operation[In], principal: Principal, 
     """Lets a caller in. Raises Forbidden, and TaskNotFound for tasks of namespaces that are not the caller's."""
     if not principal.holds(operation.permission):
         raise Forbidden(f'{principal.subject} lacks the permission "{operation.permission}"')
-    if principal.namespaces is not None:
-        await _confine(engine, operation.scope, principal, given)
-    return Access(engine, principal)
+    if principal.namespaces is None:
+        return Access(engine, principal)
+    await _confine(engine, operation.scope, principal, given)
+    return Access(engine.confined_to(principal.namespaces), principal)
 
 
 async def _confine(engine: Engine, scope: Scope, principal: Principal, given: Any) -> None:

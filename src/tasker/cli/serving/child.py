@@ -43,11 +43,11 @@ def work_in_foreground(work: Work, *, watches_parent: bool = False) -> int:
     the parent sends one more. What is to stop at once there is killed, and the parent ends its session.
     """
     sys.path[:0] = [path for path in work.paths if path not in sys.path]
-    _configure_logs(Settings().log_level)  # pyright: ignore[reportCallIssue] - every field has a default
+    configure_logs(Settings().log_level)  # pyright: ignore[reportCallIssue] - every field has a default
     return uvloop.run(_work(work, watches_parent))
 
 
-def _configure_logs(level: str) -> None:
+def configure_logs(level: str) -> None:
     """Logs go to stderr: lines for people on a terminal, JSON elsewhere."""
     render = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

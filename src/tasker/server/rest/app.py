@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -12,10 +13,13 @@ from starlette.responses import Response
 
 from tasker.operations import Engine
 from tasker.server.auth import Authenticator
-from tasker.server.rest.door import Door, guarded
+from tasker.server.rest.door import Door, Handler, guarded
 from tasker.server.rest.events import Streams
+from tasker.server.rest.metrics import Metrics
 from tasker.server.rest.refusals import refused
-from tasker.server.rest.routes import ROUTES
+from tasker.server.rest.routes import ROUTES, Route
+from tasker.server.rest.system import add_system_routes
+from tasker.settings import Settings
 
 
 def create_app(
@@ -23,13 +27,15 @@ def create_app(
     *,
     authenticator: Authenticator | None = None,
     running: AbstractAsyncContextManager[object] | None = None,
+    hosts: frozenset[str] | None = None,
 ) -> FastAPI:
     """The API of an engine. Without an authenticator every caller may do everything: keep it on loopback then.
 
-    `running` is entered while the application is served by itself; a host that mounts it enters its own.
+    `running` is entered while the application is served by itself; a host that mounts it enters its own. `hosts` are
+    the names by which it may be called where nobody is asked who calls: None is any.
     """
-    door = Door(engine, authenticator)
-    streams = Streams(door)
+    door, metrics = Door(engine, authenticator, hosts=hosts), Metrics()
+    streams = Streams(door, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -40,11 +46,34 @@ def create_app(
             yield
 
     app = FastAPI(title="Tasker", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
-    for route in ROUTES:
-        endpoint = (streams if route.operation.is_stream else door).endpoint(route)
-        app.add_route(route.path, guarded(endpoint), methods=[route.method])
+    for route in routes_of(engine.settings):
+        endpoint = guarded((streams if route.operation.is_stream else door).endpoint(route))
+        app.add_route(route.path, _measured(endpoint, route, metrics), methods=[route.method])
+    add_system_routes(app, door, metrics)
     app.add_exception_handler(HTTPException, _not_routed)
     return app
+
+
+def routes_of(settings: Settings) -> list[Route]:
+    """The routes that these settings allow."""
+    return [route for route in ROUTES if route.path != "/config" or settings.config_endpoint]
+
+
+def _measured(endpoint: Handler, route: Route, metrics: Metrics) -> Handler:
+    """The endpoint, counted and timed."""
+
+    async def measured_endpoint(request: Request) -> Response:
+        began = time.perf_counter()
+        metrics.began()
+        status = 0
+        try:
+            answer = await endpoint(request)
+            status = answer.status_code
+        finally:
+            metrics.answered(route.method, route.path, status, time.perf_counter() - began)
+        return answer
+
+    return measured_endpoint
 
 
 async def _not_routed(request: Request, error: Exception) -> Response:

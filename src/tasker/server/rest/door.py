@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tasker.model.errors import RequestTimeout, Unauthenticated
+from tasker.model.errors import Forbidden, RequestTimeout, Unauthenticated
 from tasker.operations import ANYBODY, Engine, Principal, call
 from tasker.server.auth import Authenticator
 from tasker.server.rest.inputs import read_given
@@ -23,18 +24,37 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Door:
     """The engine behind a REST application, and who tells callers apart; None lets everybody in."""
 
-    def __init__(self, engine: Engine, authenticator: Authenticator | None) -> None:
+    def __init__(
+        self, engine: Engine, authenticator: Authenticator | None, *, hosts: frozenset[str] | None = None
+    ) -> None:
         self.engine = engine
-        self.authenticator = authenticator
+        self._authenticator = authenticator
+        self._hosts = hosts
+
+    @property
+    def asks_who_calls(self) -> bool:
+        """Whether callers have to say who they are."""
+        return self._authenticator is not None
 
     async def caller(self, request: Request) -> Principal:
-        """Who calls. Raises Unauthenticated."""
-        if self.authenticator is None:
+        """Who calls. Raises Unauthenticated, Forbidden."""
+        if self._authenticator is None:
+            self._check_site(request)
             return ANYBODY
-        principal = await self.authenticator.authenticate(request.headers)
+        principal = await self._authenticator.authenticate(request.headers)
         if principal is None:
             raise Unauthenticated("no credentials came with the request", "missing")
         return principal
+
+    def _check_site(self, request: Request) -> None:
+        """Where nobody is asked who calls, a page of another site could call through its reader's browser."""
+        host = request.headers.get("host", "")
+        origin = request.headers.get("origin")
+        is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        if is_foreign or (origin is not None and urlsplit(origin).netloc != host):
+            raise Forbidden("the request comes from another site's page")
+        if self._hosts is not None and urlsplit(f"//{host}").hostname not in self._hosts:
+            raise Forbidden(f"this server is called by one of the names {', '.join(sorted(self._hosts))}")
 
     def endpoint(self, route: Route) -> Handler:
         """The endpoint of a route whose operation answers once."""

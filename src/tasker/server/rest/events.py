@@ -16,6 +16,7 @@ from tasker.operations import Operation, Principal, stream, told
 from tasker.operations.registry import Given, admit
 from tasker.server.rest.door import Door, Handler
 from tasker.server.rest.inputs import read_given
+from tasker.server.rest.metrics import Metrics
 from tasker.server.rest.routes import Route
 
 RECHECK_S = 5.0
@@ -27,8 +28,9 @@ _RETRY_MS = 1000
 class Streams:
     """The open streams of a process, which are bounded."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, metrics: Metrics) -> None:
         self._door = door
+        self._metrics = metrics
         self._open = 0
 
     def endpoint(self, route: Route) -> Handler:
@@ -41,10 +43,14 @@ class Streams:
                 raise Backpressure(f"{self._open} streams are open, and no more may be: try again later")
             items = await stream(self._door.engine, route.operation, principal, given)
             first = await anext(items)
-            self._open += 1
+            self._count(1)
             return EventSourceResponse(self._events(request, route.operation, given, first, items), ping=PING_S)
 
         return endpoint
+
+    def _count(self, change: int) -> None:
+        self._open += change
+        self._metrics.streams(change)
 
     @staticmethod
     def _resumed(request: Request) -> dict[str, str]:
@@ -62,7 +68,7 @@ class Streams:
         except Exception as error:  # the edge: the response has begun, so the error is an event
             yield {"event": "error", "data": orjson.dumps({"error": told(error)}).decode()}
         finally:
-            self._open -= 1
+            self._count(-1)
 
     async def _while_allowed(
         self, request: Request, operation: Operation[Any], given: Given, items: AsyncIterator[Any]

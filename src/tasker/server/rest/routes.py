@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tasker.operations import Operation, accounts, fleet, lists, steps, tasks, templates, watching
+from tasker.operations import Operation, accounts, configuration, fleet, lists, steps, tasks, templates, watching
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/tasks/events", watching.watch_tasks),
     Route("GET", _TASK, tasks.get_task),
     Route("DELETE", _TASK, tasks.cancel_task),
-    Route("POST", f"{_TASK}/cancel", tasks.cancel_task),
     Route("POST", f"{_TASK}/pause", tasks.pause_task),
     Route("POST", f"{_TASK}/resume", tasks.resume_task),
     Route("GET", f"{_TASK}/events", watching.watch_task),
@@ -67,4 +66,5 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/namespaces", templates.list_namespaces),
     Route("GET", "/v1/handlers", fleet.list_handlers),
     Route("GET", "/v1/workers", fleet.list_workers),
+    Route("GET", "/config", configuration.get_config),
 )

@@ -1,0 +1,180 @@
+"""`tasker server`: the API on uvicorn, in this process or in several, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tasker.app import Tasker
+from tasker.cli.serving.child import configure_logs
+from tasker.embedded import Embedded, start
+from tasker.model.errors import SettingsError
+from tasker.settings import Settings
+from tasker.store.connection import connect
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_HANDED_DOWN = "_TASKER_SERVER"
+"""What server processes read their task from: the environment, since everybody on the machine can read arguments."""
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_WAITING_MAX = 2048
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What a server is to do."""
+
+    dsn: str | None
+    host: str
+    port: int
+    asks_who_calls: bool
+    processes: int = 1
+    templates: tuple[str, ...] = ()
+
+
+def decide_auth(host: str, auth: str, *, is_insecure: bool) -> bool:
+    """Whether callers have to say who they are. Raises SettingsError for a host that is open to everybody unasked."""
+    if is_loopback(host):
+        return auth == "on"
+    if is_insecure:
+        return auth == "on"
+    if auth == "off":
+        raise SettingsError(
+            f"--host {host} is reached from elsewhere, and nobody would be asked who calls: leave out --auth off "
+            "(TASKER_SERVER_AUTH), or say --insecure if whoever reaches it may do everything"
+        )
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the host."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(serving: Serving) -> int:
+    """Serves until SIGTERM or SIGINT. The exit code. Raises DatabaseUnavailable, SettingsError, OSError."""
+    import uvicorn
+
+    settings = Settings()  # pyright: ignore[reportCallIssue] - every field has a default
+    with ExitStack() as stack:
+        dsn = serving.dsn
+        if dsn is None:
+            dsn = stack.enter_context(_Released(start())).dsn
+        asyncio.run(_check_database(dsn))
+        os.environ[_HANDED_DOWN] = orjson.dumps({**asdict(serving), "dsn": dsn}).decode()
+        if serving.processes > 1 and _METRICS_FOLDER not in os.environ:
+            os.environ[_METRICS_FOLDER] = stack.enter_context(tempfile.TemporaryDirectory(prefix="tasker-metrics-"))
+        config = uvicorn.Config(
+            "tasker.cli.serving.api:application",
+            factory=True,
+            host=serving.host,
+            port=serving.port,
+            workers=serving.processes,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=round(settings.server_drain_s),
+        )
+        return _run(config, serving)
+
+
+def _run(config: Any, serving: Serving) -> int:
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    configure_logs(Settings().log_level)  # pyright: ignore[reportCallIssue] - every field has a default
+    listening = _listening(serving.host, serving.port)
+    _announce(listening.getsockname()[1], serving)
+    if serving.processes > 1:
+        Multiprocess(config, sockets=[listening]).run()
+        return 0
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn sends itself what it was stopped by, once it has stopped
+        signal.signal(number, _nothing)
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    return 0 if server.started else 1
+
+
+def _nothing(number: int, frame: object) -> None:
+    """Takes a signal that has had its effect."""
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that server processes share; who connects waits until one has started. Raises SettingsError."""
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        made = socket.socket(family, kind, number)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(_WAITING_MAX)
+        made.set_inheritable(True)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return made
+
+
+async def _check_database(dsn: str) -> None:
+    await (await connect(dsn)).close()
+
+
+def _announce(port: int, serving: Serving) -> None:
+    host = f"[{serving.host}]" if ":" in serving.host else serving.host
+    who = (
+        "callers need an API key (tasker auth key create) or a token"
+        if serving.asks_who_calls
+        else "no key is asked for"
+    )
+    print(f"tasker: serving http://{host}:{port}/v1 ({who}); /v1/docs describes it", file=sys.stderr, flush=True)
+
+
+def application() -> FastAPI:
+    """The application of one server process, as `serve` has told it."""
+    from tasker.server.auth.wiring import authenticator
+    from tasker.server.rest import create_app
+
+    told = orjson.loads(os.environ[_HANDED_DOWN])
+    settings = Settings()  # pyright: ignore[reportCallIssue] - every field has a default
+    configure_logs(settings.log_level)
+    settings = settings.model_copy(update={"read_connections": settings.server_connections})
+    tasker = Tasker(told["dsn"], templates=told["templates"], settings=settings, worker=False)
+    engine = tasker.engine()
+    asks = told["asks_who_calls"]
+    return create_app(
+        engine,
+        authenticator=authenticator(settings, engine.ask) if asks else None,
+        running=tasker,
+        hosts=LOOPBACK_NAMES if not asks and is_loopback(told["host"]) else None,
+    )
+
+
+class _Released(AbstractContextManager[Embedded]):
+    """The embedded server, let go at the end."""
+
+    def __init__(self, server: Embedded) -> None:
+        self._server = server
+
+    def __enter__(self) -> Embedded:
+        return self._server
+
+    def __exit__(self, *_: object) -> None:
+        self._server.release()
