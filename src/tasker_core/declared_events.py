@@ -33,7 +33,10 @@ def load_with_events(file: Path, environment: str | None) -> tuple[Loaded, Event
 
     In files with `tasker: 1` the engine's grammar alone counts.
     """
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        text = ""  # the engine's reader says what is wrong, and where
     if STEP_KEY not in text and TEMPLATE_KEY not in text:
         return load_file(file, environment=environment), {}
     report = Report(str(file))
@@ -68,6 +71,8 @@ def _keys(root: MapNode) -> Iterator[Entry]:
 def _hidden(text: str, root: MapNode) -> str:
     lines = text.split("\n")
     for place in {entry.key for entry in _keys(root)}:
+        if place.line > len(lines):
+            continue  # YAML knows more ends of lines than this; the key stays in sight, and is refused
         line, start = lines[place.line - 1], place.column - 1
         end = start + max(len(STEP_KEY), len(TEMPLATE_KEY)) + 2
         hidden = re.sub(f"{STEP_KEY}|{TEMPLATE_KEY}", lambda match: match[0].upper(), line[start:end], count=1)

@@ -71,12 +71,15 @@ class Publication:
                     await asyncio.sleep(TROUBLE_S)
                 await asyncio.sleep(POLL_S)
 
-    async def last(self) -> None:
+    async def last(self, timeout_s: float) -> None:
         """Once no step runs here any more: publishes what is recorded, the rest never will be."""
         try:
-            await self.settle()
+            async with asyncio.timeout(timeout_s):
+                await self.settle()
         except TROUBLE as error:
             _log.error("events are lost: cannot see whether outcomes are recorded", error=str(error))
+        if self._waiting:
+            _log.error("events are lost: their publishers did not end in time", events=len(self._waiting))
 
     async def settle(self) -> None:
         """Publishes what is recorded by now, and forgets what was not to be."""

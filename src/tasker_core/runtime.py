@@ -119,7 +119,7 @@ class Runtime:
             unwatch(self._publication.finished)
             self._publishing.cancel()
             await asyncio.wait([self._publishing])
-            await self._publication.last()
+            await self._publication.last(_END_S)
         await self._tasker.stop()
 
     @property

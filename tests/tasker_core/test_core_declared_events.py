@@ -81,3 +81,22 @@ def test_the_engines_own_templates_follow_the_engines_grammar(tmp_path: Path) ->
     """It says itself what it knows of events."""
     with pytest.raises(TemplateError, match="publishes_events"):
         load_with_events(written(tmp_path, f"tasker: 1\n{TEXT}"), None)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (TEXT.encode().replace(b"odd", b"\xff"), "is not UTF-8"),
+        (TEXT.replace("namespace_name: n\n", "namespace_name: n # \u2028\u2028\u2028\u2028\u2028\n").encode(), None),
+    ],
+)
+def test_odd_files_are_refused_or_read_and_nothing_between(tmp_path: Path, content: bytes, problem: str | None) -> None:
+    """Whatever ends lines in them."""
+    file = tmp_path / "t.yaml"
+    file.write_bytes(content)
+    try:
+        loaded, events = load_with_events(file, None)
+    except TemplateError as error:
+        assert problem is None or problem in str(error)
+    else:
+        assert problem is None and len(loaded.template.steps) == 3 and set(events) == {"first", "second"}
