@@ -83,20 +83,26 @@ class TaskListResponse(_Response):
 
 @dataclass(frozen=True)
 class StepResponse(_Response):
-    """A step of a task."""
+    """A step of a task. Times are ISO texts."""
 
     step_uuid: str = ""
     task_uuid: str = ""
     name: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+    completed_at: str | None = None
+    results: Any = None
     current_state: str = ""
-    attempts: int = 0
-    max_attempts: int = 3
     dependencies_satisfied: bool = False
     retry_eligible: bool = False
     ready_for_execution: bool = False
+    total_parents: int = 0
+    completed_parents: int = 0
+    attempts: int = 0
+    max_attempts: int = 3
     last_failure_at: str | None = None
     next_retry_at: str | None = None
-    results: Any = None
+    last_attempted_at: str | None = None
     error: dict[str, Any] | None = None
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     """What the handler said beside its result."""
@@ -104,16 +110,23 @@ class StepResponse(_Response):
 
 @dataclass(frozen=True)
 class StepAuditResponse(_Response):
-    """A move of a step."""
+    """A move of a step. `result` is what it returned, where the move is that to `complete`."""
 
-    step_uuid: str = ""
+    audit_uuid: str = ""
+    workflow_step_uuid: str = ""
+    transition_uuid: str = ""
     task_uuid: str = ""
+    recorded_at: str = ""
+    worker_uuid: str | None = None
+    correlation_id: str | None = None
+    success: bool = False
+    execution_time_ms: int | None = None
+    result: Any = None
     step_name: str = ""
     from_state: str | None = None
     to_state: str = ""
+    step_uuid: str = ""
     attempt: int | None = None
-    worker_uuid: str | None = None
-    recorded_at: str = ""
     detail: dict[str, Any] | None = None
 
 

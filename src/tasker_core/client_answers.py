@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from tasker.model.errors import InvalidInput, StepNotFound, TaskNotFound
+from tasker.model.errors import InvalidInput, StepNotFound
 from tasker.model.states import TaskState
 from tasker.model.task import ExecutionContext, StepView, TaskFilter, TaskInfo, TaskView, Transition
 from tasker.store.connection import Connection
@@ -106,26 +106,35 @@ def cancel_task(task_uuid: str) -> dict[str, Any]:
 
 def list_steps(task_uuid: str) -> list[dict[str, Any]]:
     """The steps of a task, in the order of its template."""
-    task_id = UUID(str(task_uuid))
-    steps = current().read(lambda reads, connection: reads.steps(connection, [task_id]))
-    if not steps:
-        raise TaskNotFound(f"there is no task {task_id}")
-    return [_step(one) for one in steps]
+    view = _view(task_uuid)
+    return [_step(one, view.task) for one in view.steps]
 
 
 def get_step(task_uuid: str, step_uuid: str) -> dict[str, Any]:
     """A step."""
-    for one in list_steps(task_uuid):
-        if one["step_uuid"] == str(step_uuid):
-            return one
-    raise StepNotFound(f"task {task_uuid} has no step {step_uuid}")
+    view = _view(task_uuid)
+    return _step(_of_id(view, step_uuid), view.task)
 
 
 def audit_history(task_uuid: str, step_uuid: str) -> list[dict[str, Any]]:
     """The moves of a step, in their order."""
-    step = get_step(task_uuid, step_uuid)
-    moves = current().read(lambda reads, connection: reads.history(connection, [UUID(step["task_uuid"])]))
-    return [_move(one, step["step_uuid"]) for one in moves if one.name == step["name"]]
+    view = _view(task_uuid)
+    step = _of_id(view, step_uuid)
+    moves = current().read(lambda reads, connection: reads.history(connection, [step.task_uuid], step.number))
+    began = {move.attempt: move.at for move in moves if move.to_state == "in_progress"}
+    return [_move(one, step, view.task, began.get(one.attempt)) for one in moves]
+
+
+def _view(task_uuid: str) -> TaskView:
+    task_id = UUID(str(task_uuid))
+    return current().read(lambda reads, connection: reads.task_view(connection, task_id))
+
+
+def _of_id(view: TaskView, step_uuid: str) -> StepView:
+    for one in view.steps:
+        if str(one.step_uuid) == str(step_uuid):
+            return one
+    raise StepNotFound(f"task {view.task_uuid} has no step {step_uuid}")
 
 
 def health() -> dict[str, Any]:
@@ -161,7 +170,7 @@ def _task(task: TaskInfo, figures: ExecutionContext | None, steps: Sequence[Step
         "correlation_id": str(task.correlation_id or task.task_uuid),
         "parent_correlation_id": None if task.parent_correlation_id is None else str(task.parent_correlation_id),
         "total_steps": task.step_count,
-        "steps": [_step(one) for one in steps],
+        "steps": [_step(one, task) for one in steps],
         **counts,
     }
 
@@ -180,35 +189,54 @@ def _counts(figures: ExecutionContext) -> dict[str, Any]:
     }
 
 
-def _step(step: StepView) -> dict[str, Any]:
+def _step(step: StepView, task: TaskInfo) -> dict[str, Any]:
     result, metadata = parted(step.result)
+    times = [at for at in (task.created_at, step.granted_at, step.started_at, step.finished_at) if at is not None]
     return {
         "step_uuid": str(step.step_uuid),
+        "workflow_step_uuid": str(step.step_uuid),
+        "named_step_uuid": str(step.step_uuid),
         "task_uuid": str(step.task_uuid),
         "name": step.name,
+        "created_at": task.created_at.isoformat(),
+        "updated_at": max(times).isoformat(),
+        "completed_at": _time(step.finished_at),
+        "results": result,
         "current_state": str(step.state),
-        "attempts": step.tries,
-        "max_attempts": step.max_attempts,
         "dependencies_satisfied": not step.waiting_for,
         "retry_eligible": step.is_retryable and step.tries < step.max_attempts,
         "ready_for_execution": str(step.state) == "enqueued",
+        "total_parents": len(step.dependencies),
+        "completed_parents": 0 if step.is_not_taken else len(step.dependencies) - len(step.waiting_for),
+        "attempts": step.tries,
+        "max_attempts": step.max_attempts,
         "last_failure_at": _time(step.finished_at) if step.error else None,
         "next_retry_at": _time(step.next_retry_at),
-        "results": result,
+        "backoff_request_seconds": None,
+        "last_attempted_at": _time(step.started_at or step.granted_at),
         "error": None if step.error is None else dict(step.error),
         "metadata": metadata,
     }
 
 
-def _move(move: Transition, step_uuid: str) -> dict[str, Any]:
+def _move(move: Transition, step: StepView, task: TaskInfo, began: datetime | None) -> dict[str, Any]:
+    is_success = move.to_state in ("complete", "resolved_manually")
+    ended = began is not None and move.from_state == "in_progress"
     return {
-        "step_uuid": step_uuid,
+        "audit_uuid": str(uuid5(step.step_uuid, f"audit {move.seq}")),
+        "workflow_step_uuid": str(step.step_uuid),
+        "transition_uuid": str(uuid5(step.step_uuid, f"transition {move.seq}")),
         "task_uuid": str(move.task_uuid),
+        "recorded_at": move.at.isoformat(),
+        "worker_uuid": move.worker,
+        "correlation_id": str(task.correlation_id or task.task_uuid),
+        "success": is_success,
+        "execution_time_ms": round((move.at - began).total_seconds() * 1000) if ended and began else None,
+        "result": parted(step.result)[0] if is_success else None,
         "step_name": move.name or "",
         "from_state": move.from_state,
         "to_state": move.to_state,
+        "step_uuid": str(step.step_uuid),
         "attempt": move.attempt,
-        "worker_uuid": move.worker,
-        "recorded_at": move.at.isoformat(),
         "detail": None if move.detail is None else dict(move.detail),
     }

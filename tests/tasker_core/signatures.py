@@ -286,6 +286,17 @@ FIELDS = {
         pending_steps in_progress_steps completed_steps failed_steps ready_steps execution_status recommended_action
         completion_percentage health_status steps""",
     "tasker_core:HandlerDefinition": "callable handler_method resolver initialization",
+    "tasker_core:ClientStepResponse": """step_uuid task_uuid name created_at updated_at completed_at results
+        current_state dependencies_satisfied retry_eligible ready_for_execution total_parents completed_parents attempts
+        max_attempts last_failure_at next_retry_at last_attempted_at""",
+    "tasker_core:ClientStepAuditResponse": """audit_uuid workflow_step_uuid transition_uuid task_uuid recorded_at
+        worker_uuid correlation_id success execution_time_ms result step_name from_state to_state""",
+    "tasker_core:ClientPaginationInfo": "page per_page total_count total_pages has_next has_previous",
+    "tasker_core:ClientTaskListResponse": "tasks pagination",
+    "tasker_core:ClientHealthResponse": "status timestamp",
+    "tasker_core.types:ClientStepReadiness": """workflow_step_uuid task_uuid named_step_uuid name current_state
+        dependencies_satisfied retry_eligible ready_for_execution last_failure_at next_retry_at total_parents
+        completed_parents attempts max_attempts backoff_request_seconds last_attempted_at""",
 }
 """The fields of its records, in their order. Ours may have more."""
 

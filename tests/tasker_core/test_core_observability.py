@@ -102,7 +102,19 @@ def test_the_models_of_answers_take_what_the_raw_client_gives(application: Appli
     page = ClientTaskListResponse.model_validate(_tasker_core.client_list_tasks(10, 0, "shop", "complete"))
     assert [one.task_uuid for one in page.tasks] == [task.task_uuid]
     step = ClientStepResponse.model_validate(_tasker_core.client_list_task_steps(task.task_uuid)[0])
-    assert step.attempts == 2
+    assert (step.attempts, step.total_parents, step.completed_at is not None) == (2, 0, True)
+    moves = client.get_step_audit_history(task.task_uuid, step.step_uuid)
+    ends = [one for one in moves if one.from_state == "in_progress"]
+    assert [(one.to_state, one.success, one.attempt) for one in ends] == [
+        ("waiting_for_retry", False, 1),
+        ("complete", True, 2),
+    ]
+    assert all((one.execution_time_ms is not None) == (one in ends) for one in moves)
+    assert (moves[-1].result, moves[-1].workflow_step_uuid, moves[-1].correlation_id) == (
+        {},
+        step.step_uuid,
+        task.correlation_id,
+    )
     with pytest.raises(Exception, match="has no namespace, reason"):
         _tasker_core.client_create_task(
             {"name": "busy", "version": "1.0.0", "context": {}, "initiator": "i", "source_system": "s"}

@@ -14,23 +14,45 @@ class _Answer(BaseModel):
 class ClientStepReadiness(_Answer):
     """A step of a task, and whether it can run."""
 
-    step_uuid: str = ""
+    workflow_step_uuid: str = ""
     task_uuid: str = ""
+    named_step_uuid: str = ""
     name: str = ""
     current_state: str = ""
     dependencies_satisfied: bool = False
     retry_eligible: bool = False
     ready_for_execution: bool = False
+    last_failure_at: str | None = None
+    next_retry_at: str | None = None
+    total_parents: int = 0
+    completed_parents: int = 0
+    attempts: int = 0
+    max_attempts: int = 3
+    backoff_request_seconds: float | None = None
+    last_attempted_at: str | None = None
+
+
+class ClientStepResponse(_Answer):
+    """A step with what it returned, or why it failed. Times are ISO texts."""
+
+    step_uuid: str = ""
+    task_uuid: str = ""
+    name: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+    completed_at: str | None = None
+    results: Any = None
+    current_state: str = ""
+    dependencies_satisfied: bool = False
+    retry_eligible: bool = False
+    ready_for_execution: bool = False
+    total_parents: int = 0
+    completed_parents: int = 0
     attempts: int = 0
     max_attempts: int = 3
     last_failure_at: str | None = None
     next_retry_at: str | None = None
-
-
-class ClientStepResponse(ClientStepReadiness):
-    """A step with what it returned, or why it failed."""
-
-    results: Any = None
+    last_attempted_at: str | None = None
     error: dict[str, Any] | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
@@ -88,14 +110,21 @@ class ClientTaskListResponse(_Answer):
 class ClientStepAuditResponse(_Answer):
     """A move of a step."""
 
-    step_uuid: str = ""
+    audit_uuid: str = ""
+    workflow_step_uuid: str = ""
+    transition_uuid: str = ""
     task_uuid: str = ""
+    recorded_at: str = ""
+    worker_uuid: str | None = None
+    correlation_id: str | None = None
+    success: bool = False
+    execution_time_ms: int | None = None
+    result: Any = None
     step_name: str = ""
     from_state: str | None = None
     to_state: str = ""
+    step_uuid: str = ""
     attempt: int | None = None
-    worker_uuid: str | None = None
-    recorded_at: str = ""
     detail: dict[str, Any] | None = None
 
 
