@@ -70,3 +70,17 @@ async def test_a_template_with_workers_is_ready(busy_api: httpx2.AsyncClient) ->
     await until(is_ready)
     workers = (await busy_api.get("/v1/workers")).json()["workers"]
     assert len(workers) == 1 and workers[0]["handlers"] == ["charge", "check"]
+
+
+async def test_templates_are_published_together_or_not_at_all(api: httpx2.AsyncClient) -> None:
+    """Of several templates of which one is refused none is published; by force it becomes the next revision."""
+    other = ORDER.replace("name: order", "name: other")
+    changed = ORDER.replace("max_attempts: 1", "max_attempts: 6")
+    both = {"templates": [{"template": other}, {"template": changed}]}
+    refused = await api.post("/v1/templates/bulk", json=both)
+    assert (refused.status_code, refused.json()["error"]["kind"]) == (409, "template_conflict")
+    assert (await api.get("/v1/templates")).json()["total_count"] == 1
+    done = (await api.post("/v1/templates/bulk", json={**both, "force": True})).json()["templates"]
+    assert [(one["name"], one["is_new"]) for one in done] == [("other", True), ("order", True)]
+    revisions = {one["name"]: one["revision"] for one in (await api.get("/v1/templates")).json()["templates"]}
+    assert revisions == {"other": 1, "order": 2}

@@ -40,6 +40,8 @@ class SummaryTask(Answer):
     in_progress_steps: int
     completed_steps: int
     failed_steps: int
+    cancelled_steps: int
+    waiting_for_retry_steps: int
     completion_percentage: float
     health_status: str
     execution_status: str
@@ -76,9 +78,12 @@ class SummaryStep(Answer):
     """A step of a summary, with where its time went, in seconds."""
 
     step_uuid: UUID
+    number: int = Field(description="Its number in the task.")
     name: str
     current_state: str
     created_at: datetime | None
+    ready_at: datetime | None
+    first_granted_at: datetime | None = Field(description="When a worker first took it.")
     completed_at: datetime | None
     last_attempted_at: datetime | None
     attempts: int
@@ -188,9 +193,12 @@ def _summary_step(
 ) -> SummaryStep:
     return SummaryStep(
         step_uuid=step.step_uuid,
+        number=step.number,
         name=step.name,
         current_state=step.state,
         created_at=created_at,
+        ready_at=None if timing is None else timing.ready_at,
+        first_granted_at=None if timing is None else timing.first_granted_at,
         completed_at=step.finished_at,
         last_attempted_at=None if ready is None else ready.last_attempted_at,
         attempts=step.tries,
@@ -222,6 +230,7 @@ class Move(Answer):
 
     step_uuid: UUID | None = Field(description="Null where the task itself moved.")
     step_name: str | None
+    number: int = Field(description="The step's number in the task; 0 where the task itself moved.")
     seq: int = Field(description="Counts the moves of this step, or of the task.")
     from_state: str | None
     to_state: str
@@ -248,6 +257,7 @@ def _move(move: Transition) -> Move:
     return Move(
         step_uuid=step_uuid(move.task_uuid, move.number) if move.number else None,
         step_name=move.name,
+        number=move.number,
         seq=move.seq,
         from_state=move.from_state,
         to_state=move.to_state,

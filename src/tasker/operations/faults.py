@@ -74,6 +74,8 @@ def told(error: BaseException) -> dict[str, Any]:
     """What a caller is told about an error: `code`, `message`, and what the error knows beside them."""
     fault = fault_of(error)
     body: dict[str, Any] = {"code": fault.code, "message": fault.says or message_of(error)}
+    if isinstance(error, errors.TaskerError):
+        body["kind"] = error.code
     retry_after_s = retry_after(error)
     if retry_after_s is not None:
         body["retry_after_seconds"] = retry_after_s

@@ -19,7 +19,6 @@ from tasker.store.connection import Connection
 from tasker.store.descriptions import descriptions
 from tasker.templates import Loaded, differences, from_definition, load_text
 from tasker.templates import graph as graphs
-from tasker.templates.publishing import publish
 
 
 class ListTemplates(Given):
@@ -49,6 +48,8 @@ class TemplateSummary(Answer):
     revision: int
     published_at: datetime
     digest: str = Field(description="Of its content.")
+    template_id: int = Field(description="The database's number of this revision.")
+    identity_strategy: str
 
 
 class TemplateListResponse(Answer):
@@ -97,6 +98,8 @@ def _template_summary(one: TemplateInfo, description: str | None) -> TemplateSum
         revision=one.revision,
         published_at=one.published_at,
         digest=one.digest,
+        template_id=one.template_id,
+        identity_strategy=one.identity_strategy,
     )
 
 
@@ -171,6 +174,7 @@ class TemplateDetail(Answer):
     steps: list[StepDefault]
     revision: int
     published_at: datetime
+    template_id: int
 
 
 @operation("templates:read", Scope.NAMESPACE)
@@ -196,6 +200,7 @@ async def get_template(access: Access, given: OfVersion) -> TemplateDetail:
         ],
         revision=found.revision,
         published_at=found.published_at,
+        template_id=found.template_id,
     )
 
 
@@ -279,7 +284,7 @@ class TemplateValidationResponse(Answer):
 async def validate_template(access: Access, given: GivenTemplate) -> TemplateValidationResponse:
     """Check a template; nothing is stored"""
     try:
-        loaded = await _loaded(access, given)
+        loaded = await loaded_of(access, given)
     except TemplateError as error:
         lines = [str(problem) for problem in error.problems] or [str(error)]
         return TemplateValidationResponse(
@@ -289,7 +294,7 @@ async def validate_template(access: Access, given: GivenTemplate) -> TemplateVal
     return _validation(loaded.template, errors=[], warnings=warnings)
 
 
-async def _loaded(access: Access, given: GivenTemplate) -> Loaded:
+async def loaded_of(access: Access, given: GivenTemplate) -> Loaded:
     """Raises TemplateError."""
     text = given.template if isinstance(given.template, str) else orjson.dumps(given.template).decode()
     environment = given.environment or access.engine.settings.env
@@ -324,33 +329,3 @@ def _unserved(template: Template, served: set[tuple[str, str]]) -> list[str]:
         for (queue, handler), name in wanted.items()
         if (queue, handler) not in served
     ]
-
-
-class PublishedTemplate(Answer):
-    """A version that is published now."""
-
-    namespace: str
-    name: str
-    version: str
-    is_new: bool = Field(description="It was not published before; the same content may be published again.")
-    warnings: list[str]
-
-
-@operation("templates:publish", Scope.ACROSS)
-async def publish_template(access: Access, given: GivenTemplate) -> PublishedTemplate:
-    """Publish a version of a template
-
-    Other content under a version that exists is refused, and told what differs.
-    """
-    loaded = await _loaded(access, given)
-    access.require(loaded.template.namespace)
-    verbs = access.engine.verbs
-    published = await access.engine.ask(lambda connection: publish(connection, verbs, loaded.template))
-    template = published.template
-    return PublishedTemplate(
-        namespace=template.namespace,
-        name=template.name,
-        version=template.version,
-        is_new=published.is_new,
-        warnings=[str(warning) for warning in loaded.warnings],
-    )

@@ -47,6 +47,9 @@ class TaskResponse(Answer):
     status: str = Field(examples=["complete"])
     created_at: datetime
     updated_at: datetime
+    start_at: datetime = Field(description="When it may begin.")
+    started_at: datetime | None = Field(description="When a worker first took a step of it; null in lists.")
+    paused_at: datetime | None
     completed_at: datetime | None = Field(description="When it ended, well or not.")
     context: dict[str, Any] | None = Field(
         description="What it was created with; null in lists, and without `tasks:context_read`."
@@ -66,12 +69,28 @@ class TaskResponse(Answer):
     in_progress_steps: int
     completed_steps: int
     failed_steps: int
+    cancelled_steps: int
+    waiting_for_retry_steps: int
     ready_steps: int
+    step_count: int = Field(description="Its steps, with those that no decision chose.")
+    open_steps: int = Field(description="Those that are not finished.")
+    live_steps: int = Field(description="Those that can move by themselves: run, ready, or waiting for a time.")
+    due_steps: int = Field(description="Live ones that wait for a time.")
+    steps_in_error: int
     execution_status: str
     recommended_action: str | None
     completion_percentage: float
     health_status: str
     steps: list[StepReadiness] = Field(description="Empty in lists.")
+
+
+class StepHolder(Answer):
+    """The worker process that runs a step."""
+
+    session_uuid: UUID
+    name: str
+    host: str
+    pid: int
 
 
 class StepResponse(Answer):
@@ -82,6 +101,8 @@ class StepResponse(Answer):
     name: str
     created_at: datetime
     updated_at: datetime
+    granted_at: datetime | None = Field(description="When its last attempt was handed to a worker.")
+    started_at: datetime | None = Field(description="When its last attempt began to run.")
     completed_at: datetime | None
     results: Any = None
     current_state: str
@@ -96,11 +117,18 @@ class StepResponse(Answer):
     next_retry_at: datetime | None
     last_attempted_at: datetime | None
     attempt: int = Field(description="How often it was handed to a worker; what `seen_attempt` of an action means.")
+    number: int = Field(description="Its number in the task.")
+    losses: int = Field(description="Workers that it took with it while it ran alone.")
+    is_suspect: bool = Field(description="It lost its worker and is run alone.")
+    is_retryable: bool
+    timeout_s: float | None
+    dependencies: list[str]
     is_not_taken: bool = Field(description="A decision before it chose otherwise: it will not run.")
     handler: str
     queue: str
     waiting_for: list[str]
     held_by: str | None = Field(description="The worker that runs it now.")
+    holder: StepHolder | None = Field(description="The same in its parts.")
     error: dict[str, Any] | None = Field(description="The record of its last failure.")
 
 
@@ -145,6 +173,9 @@ def task_response(
         status=task.status,
         created_at=task.created_at,
         updated_at=_updated_at(task, steps or []),
+        start_at=task.start_at,
+        started_at=task.started_at,
+        paused_at=task.paused_at,
         completed_at=task.finished_at,
         context=None if context is None else dict(context),
         initiator=task.initiator,
@@ -157,6 +188,11 @@ def task_response(
         idempotency_key=task.idempotency_key,
         is_paused=task.is_paused,
         is_duplicate=is_duplicate,
+        step_count=task.step_count,
+        open_steps=task.open_steps,
+        live_steps=task.live_steps,
+        due_steps=task.due_steps,
+        steps_in_error=task.failed_steps,
         **figures_of(figures),
         steps=steps or [],
     )
@@ -181,6 +217,8 @@ def figures_of(figures: ExecutionContext) -> dict[str, Any]:
         "in_progress_steps": figures.in_progress,
         "completed_steps": figures.completed,
         "failed_steps": figures.failed,
+        "cancelled_steps": figures.cancelled,
+        "waiting_for_retry_steps": figures.waiting_for_retry,
         "ready_steps": figures.ready,
         "execution_status": figures.execution_status,
         "recommended_action": figures.recommended_action,
@@ -206,6 +244,8 @@ def step_response(step: StepView, ready: Readiness | None, created_at: datetime)
         name=step.name,
         created_at=created_at,
         updated_at=max([created_at, *known]),
+        granted_at=step.granted_at,
+        started_at=step.started_at,
         completed_at=step.finished_at,
         results=step.result,
         current_state=step.state,
@@ -220,10 +260,17 @@ def step_response(step: StepView, ready: Readiness | None, created_at: datetime)
         next_retry_at=step.next_retry_at,
         last_attempted_at=None if ready is None else ready.last_attempted_at,
         attempt=step.attempt,
+        number=step.number,
+        losses=step.losses,
+        is_suspect=step.is_suspect,
+        is_retryable=step.is_retryable,
+        timeout_s=step.timeout_s,
+        dependencies=list(step.dependencies),
         is_not_taken=step.is_not_taken,
         handler=step.handler,
         queue=step.queue,
         waiting_for=list(step.waiting_for),
         held_by=None if step.holder is None else f"{step.holder.name}@{step.holder.host}:{step.holder.pid}",
+        holder=None if step.holder is None else StepHolder.model_validate(step.holder),
         error=None if step.error is None else dict(step.error),
     )

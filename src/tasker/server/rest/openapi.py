@@ -27,6 +27,7 @@ _ERROR: Schema = {
             "properties": {
                 "code": {"type": "string", "examples": ["NOT_FOUND"]},
                 "message": {"type": "string", "examples": ["there is no task 0198c0de-0000-7000-8000-000000000001"]},
+                "kind": {"type": "string", "description": "Which error it is.", "examples": ["task_not_found"]},
                 "violations": {"type": "array", "items": {"type": "string"}, "description": "All that is wrong."},
                 "task_uuid": {"type": "string", "format": "uuid", "description": "The task that has the key."},
                 "retry_after_seconds": {"type": "integer"},

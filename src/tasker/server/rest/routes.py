@@ -6,7 +6,18 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tasker.operations import Operation, accounts, configuration, fleet, lists, steps, tasks, templates, watching
+from tasker.operations import (
+    Operation,
+    accounts,
+    configuration,
+    fleet,
+    lists,
+    publishing,
+    steps,
+    tasks,
+    templates,
+    watching,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,8 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", _STEP, steps.act_on_step, body_field="action"),
     Route("GET", f"{_STEP}/audit", steps.get_step_audit),
     Route("GET", "/v1/templates", templates.list_templates),
-    Route("POST", "/v1/templates", templates.publish_template),
+    Route("POST", "/v1/templates", publishing.publish_template),
+    Route("POST", "/v1/templates/bulk", publishing.publish_templates),
     Route("POST", "/v1/templates/validate", templates.validate_template),
     Route("GET", _TEMPLATE, templates.list_versions),
     Route("GET", f"{_TEMPLATE}/diff", templates.compare_versions),
