@@ -211,6 +211,38 @@ def test_the_example_may_fail_for_good(application: Application) -> None:
     assert (failed["current_state"], failed["error"]["error_code"]) == ("error", "ON_PURPOSE")
 
 
+def test_a_step_for_each_item_finds_its_own(application: Application) -> None:
+    """In its inputs, with its place; the step after it finds them all."""
+    client = application(
+        """
+        name: each
+        namespace_name: n
+        version: 1.0.0
+        steps:
+          - {name: list, handler: {callable: make_list}}
+          - {name: double, handler: {callable: double}, dependencies: [list], for_each: list.items}
+          - {name: sum, handler: {callable: sum_up}, dependencies: [double]}
+        """,
+        each_handlers="""
+        from tasker_core.step_handler.functional import step_handler
+
+        @step_handler("make_list")
+        def make_list():
+            return {"items": [3, None, 5]}
+
+        @step_handler("double")
+        def double(context):
+            return {"doubled": 2 * (context.step_inputs["item"] or 0), "at": context.step_inputs["item_index"]}
+
+        @step_handler("sum_up")
+        def sum_up(context):
+            return {"sum": sum(one["doubled"] for one in context.get_all_dependency_results("double_"))}
+        """,
+    )
+    found = results(ended(client, client.create_task("each", namespace="n")))
+    assert (found["double_003"], found["sum"]) == ({"doubled": 10, "at": 2}, {"sum": 16})
+
+
 def test_results_are_added_up() -> None:
     """What is no mapping is left out; of errors the first hundred are kept, and all are counted."""
     one = {"items_processed": 150, "items_succeeded": 30, "items_failed": 120, "errors": [{}] * 120}
