@@ -164,20 +164,9 @@ class Tasker:
         *,
         namespace: str = "default",
         version: str | None = None,
+        verbs: Verbs | None = None,
     ) -> list[SubmittedTask]:
         """Creates tasks of one template in one call: all, or none if one is refused. A mapping is a task's context."""
-        return await self._submit_many(None, name, requests, namespace=namespace, version=version)
-
-    async def _submit_many(
-        self,
-        verbs: Verbs | None,
-        name: str,
-        requests: Sequence[TaskRequest | Mapping[str, Any]],
-        *,
-        namespace: str,
-        version: str | None,
-    ) -> list[SubmittedTask]:
-        """By the worker's session where it has room, else by these verbs, or the ordinary ones."""
         wanted = [one if isinstance(one, TaskRequest) else TaskRequest(context=one) for one in requests]
         new_ids = [uuid7() for _ in wanted]
 
@@ -284,7 +273,7 @@ class Tasker:
             woken=self._woken,
             limits=Limits(self.settings),
             confinement=Confinement(self.settings.schema_name),
-            submit_by=lambda verbs: partial(self._submit_many, verbs),
+            submit_by=lambda verbs: partial(self.submit_many, verbs=verbs),
         )
 
     def asgi(self, *, authenticator: Authenticator | None = None) -> FastAPI:

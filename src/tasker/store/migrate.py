@@ -78,7 +78,7 @@ def script(before: SchemaStatus) -> str:
             parts += [f"-- {migration.number:04} {migration.name}", migration.text]
             parts.append(_BOOKKEEPING if migration.number == 1 else "")
             parts.append(_APPLIED.format(migration.number, migration.name))
-    parts.append(sql.functions())
+    parts += [sql.functions(), _GRANT]
     parts.append(_LOADED.format(sql.functions_digest()))
     return sql.in_schema("\n".join(parts), before.schema)
 
@@ -88,6 +88,7 @@ _LOADED = """
 insert into tasker_engine.functions_loaded (digest) values ('{}')
 on conflict (only_row) do update set digest = excluded.digest, loaded_at = clock_timestamp();
 """
+_GRANT = "select tasker_engine.grant_access();"
 _BOOKKEEPING = """
 create table tasker_engine.migrations (
   number int primary key, name text not null, applied_at timestamptz not null default clock_timestamp());
