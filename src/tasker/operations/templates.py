@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 from pydantic import Field
@@ -215,7 +215,7 @@ class TemplateGraph(Answer):
 
     template: str
     levels: list[list[str]] = Field(description="Steps without dependencies, those that need only them, and so on.")
-    edges: list[tuple[str, str]]
+    edges: list[Annotated[list[str], Field(min_length=2, max_length=2)]]
     types: dict[str, str] = Field(description="The type of each step.")
     mermaid: str = Field(description="The same as a Mermaid flowchart.")
 
@@ -227,7 +227,7 @@ async def get_template_graph(access: Access, given: OfVersion) -> TemplateGraph:
     return TemplateGraph(
         template=template.full_name,
         levels=graphs.levels(template),
-        edges=[(parent, step.name) for step in template.steps for parent in step.dependencies],
+        edges=[[parent, step.name] for step in template.steps for parent in step.dependencies],
         types={step.name: step.type for step in template.steps},
         mermaid=graphs.mermaid(template),
     )
