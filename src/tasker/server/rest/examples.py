@@ -35,7 +35,7 @@ def _by_type(schema: Schema, components: dict[str, Schema], *, is_input: bool, d
     if depth > _DEPTH_MAX:
         return None
     if kind == "array":
-        items = schema.get("prefixItems") or [schema.get("items", {})]
+        items = [schema.get("items", {})] * max(1, schema.get("minItems", 1))
         return [example_of(item, components, is_input=is_input, depth=depth + 1) for item in items]
     if kind == "object":
         required = schema.get("required", [])
