@@ -173,9 +173,8 @@ class Tasker:
         async def submit(connection: Connection) -> Sequence[Submitted]:
             return await (verbs or self._verbs).submit(connection, await prepare(connection))
 
-        answers = None
-        if self._worker is not None and verbs is None:
-            answers = await self._worker.submit_here(prepare, len(wanted))
+        worker = self._worker if verbs is None else None
+        answers = None if worker is None else await worker.submit_here(prepare, len(wanted))
         if answers is None:
             answers = await self._ask(submit)
             if self._worker is not None:
