@@ -81,6 +81,12 @@ COMMANDS = (
         "tasker task summary 0198c0de-0000-7000-8000-000000000001",
     ),
     Command(
+        "task why",
+        "tasker.cli.explaining:why",
+        "Say what keeps each open step of a task from going on.",
+        "tasker task why 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
         "task wait",
         "tasker.cli.waiting:wait",
         "Wait until a task has ended; the exit code says how.",
