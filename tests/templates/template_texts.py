@@ -49,6 +49,7 @@ system_dependencies: {primary: gateway, secondary: []}
 input_schema: {type: object}
 enforce_schemas: false
 identity_strategy: caller_provided
+search_fields: [customer.id, order]
 steps:
   - name: check
     handler: check

@@ -59,6 +59,7 @@ def test_every_key_arrives_in_the_template() -> None:
         input_schema={"type": "object"},
         enforce_schemas=False,
         identity_strategy="caller_provided",
+        search_fields=("customer.id", "order"),
         steps=(Step(name="check", handler=HandlerRef(callable="check")), CHARGE, CUT, COUNT),
     )
 
@@ -79,7 +80,7 @@ def test_the_grammars_defaults_are_the_models() -> None:
     model = Template(namespace="n", name="t", version="1", steps=(Step(name="s", handler=HandlerRef(callable="h")),))
     definition = to_definition(model)
     for key, default in _defaults(TEMPLATE).items():
-        assert key in ("tasker", "environments") or definition[key] == default
+        assert key in ("tasker", "environments", "search_fields") or definition[key] == default
     for key, default in _defaults(STEP).items():
         assert key in ("type", "for_each", "batch_config") or definition["steps"][0][key] == default
     assert {field.name for field in fields(RetryPolicy)} == set(_defaults(RETRY))

@@ -19,6 +19,7 @@ GROUPS = {
     "task": "Submit tasks, look at them, act on them.",
     "step": "Repair the steps of a task by hand.",
     "template": "Check, publish and draw templates.",
+    "handler": "See what handlers templates need, and which workers have them.",
     "db": "Look after the database.",
     "auth": "Say who may call the server.",
     "auth key": "Make and end API keys.",
@@ -163,6 +164,24 @@ COMMANDS = (
         "tasker.cli.template:graph",
         "Draw the graph of a template, published or in a file.",
         "tasker template graph ecommerce/process_order --mermaid",
+    ),
+    Command(
+        "template diff",
+        "tasker.cli.discovery:diff",
+        "Show what two published versions differ in; the exit code says whether they do.",
+        "tasker template diff ecommerce/process_order@1.0.0 1.1.0",
+    ),
+    Command(
+        "handler list",
+        "tasker.cli.discovery:list_handlers",
+        "List the handlers that templates need, with the workers that have them.",
+        "tasker handler list --namespace ecommerce --missing",
+    ),
+    Command(
+        "handler namespaces",
+        "tasker.cli.discovery:list_namespaces",
+        "List the namespaces, with their templates, handlers and workers.",
+        "tasker handler namespaces",
     ),
     Command(
         "db migrate",

@@ -119,6 +119,8 @@ class Template:
     enforce_schemas: bool = True
     """Whether inputs are held against `input_schema` and results against `result_schema`."""
     identity_strategy: IdentityStrategy = "always_unique"
+    search_fields: tuple[str, ...] = ()
+    """Dotted paths in the input; tasks are found by what stands there."""
 
     @property
     def full_name(self) -> str:

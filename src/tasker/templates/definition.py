@@ -23,11 +23,12 @@ _VALUE_LENGTH_MAX = 80
 _RETRY_FIELDS = tuple(field.name for field in fields(RetryPolicy))
 _STEP_FIELDS = tuple(f.name for f in fields(Step) if f.name not in ("handler", "dependencies", "retry", "batch_config"))
 _BATCH_FIELDS = tuple(field.name for field in fields(BatchConfig))
-_TEMPLATE_FIELDS = tuple(f.name for f in fields(Template) if f.name not in ("namespace", "steps"))
+_TEMPLATE_FIELDS = tuple(f.name for f in fields(Template) if f.name not in ("namespace", "steps", "search_fields"))
 
 
 def to_definition(template: Template) -> dict[str, Any]:
     """The template as JSON values, complete: `from_definition` gives the same template back. All values are new."""
+    later = {"search_fields": list(template.search_fields)} if template.search_fields else {}
     return {
         "tasker": GRAMMAR_VERSION,
         "namespace_name": template.namespace,
@@ -40,6 +41,7 @@ def to_definition(template: Template) -> dict[str, Any]:
         "enforce_schemas": template.enforce_schemas,
         "identity_strategy": template.identity_strategy,
         "steps": [_step_definition(step) for step in template.steps],
+        **later,
     }
 
 
@@ -113,6 +115,7 @@ def from_definition(definition: Mapping[str, Any]) -> Template:
         return Template(
             namespace=definition["namespace_name"],
             steps=tuple(_step_of(step) for step in definition["steps"]),
+            search_fields=tuple(definition.get("search_fields", ())),
             **_taken(definition, *_TEMPLATE_FIELDS),
         )
     except (KeyError, TypeError, AttributeError) as error:

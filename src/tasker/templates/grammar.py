@@ -25,6 +25,7 @@ GRAMMAR_VERSION = 1
 STEPS_MAX = 10_000
 DEPTH_MAX = 1_000
 """The longest way through the graph, in steps."""
+SEARCH_FIELDS_MAX = 8
 EVERY_STEP = "ALL"
 """The name by which an environment's override means every step."""
 
@@ -35,6 +36,10 @@ _WORD = Text(
     at_most=29,
     pattern=_IDENTIFIER,
     rule="letters, digits and underscores, not starting with a digit",
+)
+_FIELD_PATH = Text(
+    pattern=r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*",
+    rule="a path into the input, such as customer.id",
 )
 _TIMEOUT = Number(above=0, at_most=31_536_000)
 
@@ -308,6 +313,12 @@ TEMPLATE = Record(
             about="When two submissions are the same task: never, when their inputs are equal, or when the caller's "
             "key says so.",
             default="always_unique",
+        ),
+        Key(
+            name="search_fields",
+            kind=ListOf(item=_FIELD_PATH, noun="paths", at_most=SEARCH_FIELDS_MAX),
+            about="Fields of the input that tasks are found by, as dotted paths such as `customer.id`.",
+            default=[],
         ),
         Key(
             name="steps",
