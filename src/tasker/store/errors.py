@@ -25,6 +25,7 @@ _BY_SQLSTATE: dict[str, type[errors.TaskerError]] = {
     "TK012": errors.ActionForbidden,
     "TK013": errors.TemplateConflict,
     "TK015": errors.InvalidInput,
+    "TK020": errors.NotFound,
     "42883": errors.SchemaOutdated,  # undefined function
     "3F000": errors.SchemaOutdated,  # undefined schema
     "42P01": errors.SchemaOutdated,  # undefined table

@@ -265,6 +265,58 @@ ENVIRONMENT = Record(
     is_closed=True,
 )
 
+_MINUTES = Whole(at_least=1, at_most=10_080)
+LIFECYCLE = Record(
+    noun="a lifecycle",
+    keys=(
+        Key(
+            name="max_waiting_for_dependencies_minutes",
+            kind=_MINUTES,
+            about="How long a task may wait for its first step, from its start time on. Without it, an hour.",
+            default=None,
+        ),
+        Key(
+            name="max_waiting_for_retry_minutes",
+            kind=_MINUTES,
+            about="How long a task may stand in `waiting_for_retry`. Without it, half an hour.",
+            default=None,
+        ),
+        Key(
+            name="max_steps_in_process_minutes",
+            kind=_MINUTES,
+            about="How long nothing may move in a task that is in process; a step that runs has its timeout at least. "
+            "Without it, half an hour.",
+            default=None,
+        ),
+        Key(
+            name="max_duration_minutes",
+            kind=Whole(at_least=1, at_most=43_200),
+            about="How old a task may become. Without it, a day.",
+            default=None,
+        ),
+        Key(
+            name="staleness_action",
+            kind=Choice(words=("dlq", "error", "none")),
+            about="What becomes of a task past one of these times: an entry in the dead letter queue, an entry and an "
+            "end in error, or nothing.",
+            default="dlq",
+        ),
+        Key(
+            name="auto_fail_on_timeout",
+            kind=Flag(),
+            about="true ends such a task in error, whatever `staleness_action` says.",
+            default=None,
+        ),
+        Key(
+            name="auto_dlq_on_timeout",
+            kind=Flag(),
+            about="false makes no entry, whatever `staleness_action` says.",
+            default=None,
+        ),
+    ),
+    is_closed=True,
+)
+
 TEMPLATE = Record(
     noun="a template",
     keys=(
@@ -327,13 +379,19 @@ TEMPLATE = Record(
             is_required=True,
         ),
         Key(
+            name="lifecycle",
+            kind=LIFECYCLE,
+            about="When a task of it counts as stale, and what becomes of it then.",
+            default=None,
+        ),
+        Key(
             name="environments",
             kind=MapOf(item=ENVIRONMENT),
             about="Overrides by environment: the one that `TASKER_ENV` names is applied.",
             default={},
         ),
     ),
-    later=("lifecycle", "domain_events"),
+    later=("domain_events",),
     misnamed={
         "namespace": "namespace_name",
         "step_templates": "steps",
