@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from support.batch_play import Run, parts
 from support.engine import Engine
 from support.templates import template
 
 from tasker.model.dlq import DlqEntry, DlqReason, DlqStatus
 from tasker.model.errors import ActionForbidden, InvalidInput, NotFound, TaskNotFound
 from tasker.model.ids import uuid7
-from tasker.model.template import Lifecycle
+from tasker.model.template import BatchConfig, Lifecycle
 from tasker.store import dlq
 
 MINUTE = 60
@@ -217,6 +218,26 @@ async def test_actions_on_stale_tasks(engine: Engine, lifecycle: Lifecycle, is_e
     """A template may want no entry, an end in error, both, or nothing."""
     task = await stand(engine, lifecycle, "steps_in_process")
     assert (len(await swept(engine)), await engine.state(task)) == (int(is_entered), state)
+
+
+async def test_a_stale_batch_ends_with_its_members(engine: Engine) -> None:
+    """With the action `error` the members that wait for their turn end as well as those that run."""
+    made = template(
+        "cut -> work -> gather",
+        cut={"type": "batchable"},
+        work={"type": "batch_worker", "batch_config": BatchConfig(parallelism=2)},
+        gather={"type": "deferred_convergence"},
+    )
+    await engine.publish(replace(made, lifecycle=Lifecycle(max_duration_minutes=2, staleness_action="error")))
+    run = Run(engine, await engine.session(lease_s=1e6), await engine.submit())
+    await run.cut(parts(5))
+    await run.worker.claim()
+    await engine.sweep_all()
+    engine.advance(3 * MINUTE)
+    await engine.sweep_all()
+    members = await engine.members(run.task, "work")
+    assert set(members.values()) == {"error"}
+    assert len(members) == 5
 
 
 async def test_every_open_task_is_looked_at_in_turn(engine: Engine) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from support.batch_play import start
 from support.costs import cost_of
 from support.engine import Engine
 
@@ -257,3 +258,21 @@ async def test_a_large_task_is_explained_from_its_own_rows(engine: Engine, reade
     assert len(found.steps) == 300
     assert all(step.conditions for step in found.steps)
     assert cost.total() < 300 * 60 + 10_000, cost.most_common(8)
+
+
+async def test_a_batch_tells_how_far_it_is(engine: Engine) -> None:
+    """A batch waits for its members, those past its width for their turn, and what follows for the batch alone."""
+    run = await start(engine, 3, parallelism=2)
+    found = await explain_task(engine.connection.raw, run.task, now=engine.clock.now)
+    kinds = {step.name: [one.kind for one in step.conditions] for step in found.steps}
+    assert kinds == {
+        "work": ["batch"],
+        "gather": ["parents"],
+        "work_001": ["queue"],
+        "work_002": ["queue"],
+        "work_003": ["batch"],
+    }
+    said = {step.name: step.conditions[0] for step in found.steps}
+    assert said["work"].said == "waits for 3 of its 3 members"
+    assert said["work_003"].said == "waits for its turn in a batch of 3, of which 2 run at a time"
+    assert said["gather"].data["parents"] == [{"name": "work", "number": 2, "state": "pending"}]

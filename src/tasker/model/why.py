@@ -16,6 +16,7 @@ ConditionKind = Literal[
     "failed",
     "blocked",
     "parents",
+    "batch",
     "retry",
     "start",
     "paused",

@@ -284,8 +284,7 @@ LIFECYCLE = Record(
         Key(
             name="max_steps_in_process_minutes",
             kind=_MINUTES,
-            about="How long nothing may move in a task that is in process; a step that runs has its timeout at least. "
-            "Without it, half an hour.",
+            about="How long nothing may move in a task in process, beside steps within their timeout; half an hour.",
             default=None,
         ),
         Key(

@@ -21,7 +21,7 @@ begin
       from (select n.* from tasker_engine.steps n where n.task_id = t.task_id and n.state = 'error') s
       cross join lateral (
         select * from tasker_engine.template_steps p
-        where p.template_id = t.template_id and p.number = tasker_engine.template_number(s.number) offset 0) p
+        where p.template_id = t.template_id and p.number = tasker_engine.plan_number(s.number) offset 0) p
       order by 1 nulls last, s.finished_at desc limit 1) j on true
     where j.reason is not null or t.failed = 0 and t.state = 'error'
   loop
@@ -63,13 +63,14 @@ begin
     select jsonb_build_object('task_uuid', _task.task_id, 'namespace', n.name, 'name', p.name, 'version', p.version,
       'state', _task.state, 'is_paused', _task.paused_at is not null, 'created_at', _task.created_at, 'open', _task.open,
       'live', _task.live, 'due', _task.due, 'failed', _task.failed, 'steps', (
-        select coalesce(jsonb_agg(jsonb_build_object('number', s.number, 'name', ts.name, 'state', s.state, 'attempt', s.attempt,
+        select coalesce(jsonb_agg(jsonb_build_object('number', s.number, 'name', ts.name || coalesce('_' || i.batch_id, ''), 'state', s.state, 'attempt', s.attempt,
           'tries', s.tries, 'max_attempts', ts.max_attempts, 'error', s.error) order by s.number), '[]')
         from (select * from tasker_engine.steps s where s.task_id = _task.task_id and s.state not in ('complete', 'resolved_manually')
               order by s.state = 'error' desc, s.number limit 50) s
         cross join lateral (
           select * from tasker_engine.template_steps ts
-          where ts.template_id = _task.template_id and ts.number = tasker_engine.template_number(s.number) offset 0) ts))
+          where ts.template_id = _task.template_id and ts.number = tasker_engine.plan_number(s.number) offset 0) ts
+        left join tasker_engine.batch_items i on i.task_id = s.task_id and i.number = s.number))
     from tasker_engine.templates p join tasker_engine.namespaces n on n.namespace_id = p.namespace_id
     where p.template_id = _task.template_id);
 end $$;

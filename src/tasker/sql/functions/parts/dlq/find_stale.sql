@@ -83,7 +83,7 @@ begin
           select max(p.timeout_s) from tasker_engine.steps s
           cross join lateral (
             select * from tasker_engine.template_steps p
-            where p.template_id = k.template_id and p.number = tasker_engine.template_number(s.number) offset 0) p
+            where p.template_id = k.template_id and p.number = tasker_engine.plan_number(s.number) offset 0) p
           where s.task_id = k.task_id and s.state = 'in_progress'))
       end as threshold_s,
       coalesce(60 * (k.cycle ->> 'max_duration_minutes')::float8, tasker_engine.setting('stale_lifetime_s')) as lifetime_s
@@ -99,25 +99,32 @@ begin
   from timed m;
 end $$;
 
--- fail_stale: every step of a stale task that could still move ends in error; what runs is taken from its worker. The caller
--- holds the task's row.
+-- fail_stale: every step of a stale task that could still move ends in error; what runs is taken from its worker. Members of a
+-- batch whose turn that makes it follow them, some rounds at a time. The caller holds the task's row.
 create or replace function tasker_engine.fail_stale(_task_id uuid, _now timestamptz) returns void language plpgsql as $$
 declare
   changes tasker_engine.task_change[];
+  ended tasker_engine.batch_change[];
 begin
   perform from tasker_engine.steps s where s.task_id = _task_id order by s.number for no key update;
-  with live as materialized (
-    select s.number, s.state, s.state = 'waiting_for_retry' as is_due
-    from tasker_engine.steps s where s.task_id = _task_id and s.state in ('enqueued', 'in_progress', 'waiting_for_retry')),
-  moved as (
-    update tasker_engine.steps s set state = 'error', session_id = null, moves = s.moves + 1, finished_at = _now, error = tasker_engine.stood_still()
-    from live l where s.task_id = _task_id and s.number = l.number
-    returning s.number, s.moves, s.attempt, l.state as before, l.is_due),
-  history as (
-    insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, at, detail)
-    select _task_id, m.number, m.moves, m.before, 'error', nullif(m.attempt, 0), _now, tasker_engine.stood_still() from moved m)
-  select array_agg(row(_task_id, 0, -1, -m.is_due::int, 1)::tasker_engine.task_change) into changes from moved m;
-  perform tasker_engine.settle(changes, true, _now);
+  for round in 1 .. 20 loop
+    with live as materialized (
+      select s.number, s.state, s.state = 'waiting_for_retry' as is_due
+      from tasker_engine.steps s where s.task_id = _task_id and s.state in ('enqueued', 'in_progress', 'waiting_for_retry')),
+    moved as (
+      update tasker_engine.steps s
+      set state = 'error', session_id = null, moves = s.moves + 1, finished_at = _now, error = tasker_engine.stood_still()
+      from live l where s.task_id = _task_id and s.number = l.number
+      returning s.number, s.moves, s.attempt, l.state as before, l.is_due),
+    history as (
+      insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, at, detail)
+      select _task_id, m.number, m.moves, m.before, 'error', nullif(m.attempt, 0), _now, tasker_engine.stood_still() from moved m)
+    select array_agg(row(_task_id, 0, -1, -m.is_due::int, 1)::tasker_engine.task_change),
+      array_agg(row(_task_id, m.number, -1, 0, 1)::tasker_engine.batch_change) filter (where m.number >= 65536)
+    into changes, ended from moved m;
+    exit when changes is null;
+    perform tasker_engine.settle_members(changes, ended, _now);
+  end loop;
 end $$;
 
 create or replace function tasker_engine.stood_still() returns jsonb language sql immutable as $$

@@ -23,10 +23,11 @@ begin
       select c.number, min(c.place) as place, jsonb_agg(jsonb_build_object('kind', c.kind, 'said', c.said) || c.data order by c.place) as found
       from tasker_engine.step_conditions(task, _now) c group by c.number),
     open_step as (
-      select s.number, p.name, s.state, h.handler, h.queue, c.found
+      select s.number, p.name || coalesce('_' || i.batch_id, '') as name, s.state, h.handler, h.queue, c.found
       from tasker_engine.steps s
-      join tasker_engine.plan_of(task.template_id) p on p.number = tasker_engine.template_number(s.number)
+      join tasker_engine.plan_of(task.template_id) p on p.number = tasker_engine.plan_number(s.number)
       join tasker_engine.channels h on h.channel_id = p.channel_id
+      left join tasker_engine.batch_items i on i.task_id = task.task_id and i.number = s.number
       left join condition c on c.number = s.number
       where s.task_id = task.task_id and s.state not in ('complete', 'resolved_manually', 'cancelled'))
     select task.task_id, task.state::text, task.paused_at is not null, tasker_engine.why_task(task, _now),
@@ -46,6 +47,7 @@ begin
     return query select 3, w.* from tasker_engine.why_blocked(_task.task_id, _task.template_id) w;
   end if;
   return query select 4, w.* from tasker_engine.why_parents(_task.task_id, _task.template_id) w;
+  return query select 4, w.* from tasker_engine.why_batch(_task.task_id) w;
   if _task.due > 0 then
     return query select 5, w.* from tasker_engine.why_due(_task.task_id, _task.template_id, _now) w;
   end if;

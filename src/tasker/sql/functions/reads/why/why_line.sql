@@ -12,7 +12,7 @@ begin
   with waiting as materialized (
     select s.number, s.is_suspect, p.channel_id
     from tasker_engine.steps s
-    join tasker_engine.plan_of(_task.template_id) p on p.number = tasker_engine.template_number(s.number)
+    join tasker_engine.plan_of(_task.template_id) p on p.number = tasker_engine.plan_number(s.number)
     where s.task_id = _task.task_id and s.state = 'enqueued'),
   served as materialized (
     select w.channel_id, c.handler, c.queue, count(s.session_id)::int as workers, count(*) filter (where s.is_idle)::int as idle
@@ -76,13 +76,14 @@ begin
       with recent as materialized (
         select t.task_id, t.template_id from tasker_engine.tasks t where t.task_id <= head.task_id order by t.task_id desc limit 200),
       plan as materialized (
-        select p.template_id, p.number
+        select p.template_id, case when p.batch is null then p.number else p.number << 16 end as first,
+          case when p.batch is null then p.number else p.number << 16 | 65535 end as last
         from (select distinct r.template_id from recent r) r join tasker_engine.template_steps p on p.template_id = r.template_id
         where p.channel_id = l.channel_id order by p.template_id, p.number limit 1000)
       select s.granted_at
-      from (select r.task_id, p.number from recent r join plan p on p.template_id = r.template_id limit 2000) near
+      from (select r.task_id, p.first, p.last from recent r join plan p on p.template_id = r.template_id limit 2000) near
       cross join lateral (
         select n.granted_at from tasker_engine.steps n
-        where n.task_id = near.task_id and n.number = near.number and n.granted_at > _now - interval '5 minutes' offset 0) s
+        where n.task_id = near.task_id and n.number between near.first and near.last and n.granted_at > _now - interval '5 minutes' offset 0) s
       limit 500) g) taken;
 end $$;

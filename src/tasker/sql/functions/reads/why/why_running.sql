@@ -19,7 +19,7 @@ begin
       'attempt', s.attempt, 'since', k.since, 'for_s', greatest(0, date_part('epoch', _now - k.since)),
       'timeout_at', s.started_at + make_interval(secs => p.timeout_s), 'is_gone', case when w.ended_at is not null then true end))
   from tasker_engine.steps s
-  join tasker_engine.plan_of(_template_id) p on p.number = tasker_engine.template_number(s.number)
+  join tasker_engine.plan_of(_template_id) p on p.number = tasker_engine.plan_number(s.number)
   left join tasker_engine.sessions w on w.session_id = s.session_id
   cross join lateral (
     select case when s.started_at is null then 'granted' else 'in_progress' end as kind, coalesce(s.started_at, s.granted_at) as since,

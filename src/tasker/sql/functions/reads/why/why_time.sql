@@ -7,7 +7,7 @@ begin
   select s.number, 'failed', format('failed for good on try %s of %s: %s', s.tries, p.max_attempts, tasker_engine.said_error(s.error)),
     jsonb_build_object('error', s.error, 'tries', s.tries, 'max_attempts', p.max_attempts, 'is_retryable', p.is_retryable, 'at', s.finished_at)
   from tasker_engine.steps s
-  join tasker_engine.plan_of(_template_id) p on p.number = tasker_engine.template_number(s.number)
+  join tasker_engine.plan_of(_template_id) p on p.number = tasker_engine.plan_number(s.number)
   where s.task_id = _task_id and s.state = 'error';
 end $$;
 
@@ -31,7 +31,7 @@ begin
          else jsonb_build_object('error', s.error, 'tries', s.tries, 'max_attempts', p.max_attempts) end
   from tasker_engine.due d
   join tasker_engine.steps s on s.task_id = d.task_id and s.number = d.number and s.attempt = d.attempt
-  join tasker_engine.plan_of(_template_id) p on p.number = tasker_engine.template_number(s.number)
+  join tasker_engine.plan_of(_template_id) p on p.number = tasker_engine.plan_number(s.number)
   cross join lateral (select case when s.state = 'pending' then 'start' else 'retry' end as kind) w
   where d.task_id = _task_id and s.state in ('pending', 'waiting_for_retry');
 end $$;

@@ -8,15 +8,15 @@ begin
   with plan as materialized (
     select p.number, p.name, p.parents from tasker_engine.template_steps p where p.template_id = _template_id),
   step as materialized (
-    select s.number, tasker_engine.template_number(s.number) as plan, s.state, s.waiting
-    from tasker_engine.steps s where s.task_id = _task_id),
+    select s.number, s.state, s.waiting, s.attempt
+    from tasker_engine.steps s where s.task_id = _task_id and s.number < 65536),
   edge as (
     select s.number, s.waiting, parent.number as parent
-    from step s join plan p on p.number = s.plan cross join lateral unnest(p.parents) as parent(number)
-    where s.state = 'pending' and s.waiting > 0),
+    from step s join plan p on p.number = s.number cross join lateral unnest(p.parents) as parent(number)
+    where s.state = 'pending' and s.waiting > 0 and s.attempt = 0),
   unmet as (
     select e.number, e.waiting, p.name, a.number as parent, a.state, row_number() over (partition by e.number order by a.number) as place
-    from edge e join step a on a.plan = e.parent join plan p on p.number = e.parent
+    from edge e join step a on a.number = e.parent join plan p on p.number = e.parent
     where a.state not in ('complete', 'resolved_manually'))
   select u.number, 'parents',
     'waits for ' || string_agg(u.name || ' (' || u.state || ')', ', ' order by u.place) filter (where u.place <= 5)
@@ -45,8 +45,8 @@ begin
   into names, is_failed, is_waiting, blockers
   from tasker_engine.template_steps p
   left join (
-    select tasker_engine.template_number(n.number) as plan, bool_or(n.state = 'error') as is_failed, bool_or(n.state = 'pending') as is_waiting
-    from tasker_engine.steps n where n.task_id = _task_id group by 1) s on s.plan = p.number
+    select n.number, n.state = 'error' as is_failed, n.state = 'pending' as is_waiting
+    from tasker_engine.steps n where n.task_id = _task_id and n.number < 65536) s on s.number = p.number
   where p.template_id = _template_id;
   for edge in
     select p.number as parent, c.number as child
@@ -74,6 +74,24 @@ begin
     from unnest(blockers) with ordinality as w(failed, place) where w.failed > 0 group by 1)
   select s.number, 'blocked', 'is blocked by ' || array_to_string(n.names, ', ') || ', which failed for good',
     jsonb_build_object('failed', n.names)
-  from tasker_engine.steps s join named n on n.number = tasker_engine.template_number(s.number)
+  from tasker_engine.steps s join named n on n.number = s.number
+  where s.task_id = _task_id and s.state = 'pending';
+end $$;
+
+-- why_batch (kind `batch`): a batch that waits for its members (data: total, succeeded, failed, running), and members that wait
+-- for their turn (data: parallelism, total).
+create or replace function tasker_engine.why_batch(_task_id uuid)
+returns table (number int, kind text, said text, data jsonb) language plpgsql stable as $$
+#variable_conflict use_column
+begin
+  return query
+  with batch as materialized (select b.* from tasker_engine.batches b where b.task_id = _task_id)
+  select s.number, 'batch',
+    case when s.number < 65536 then format('waits for %s of its %s members', b.total - b.succeeded - b.failed, b.total)
+      else format('waits for its turn in a batch of %s, of which %s run at a time', b.total, b.parallelism) end,
+    case when s.number < 65536
+      then jsonb_build_object('total', b.total, 'succeeded', b.succeeded, 'failed', b.failed, 'running', b.running)
+      else jsonb_build_object('total', b.total, 'parallelism', b.parallelism) end
+  from tasker_engine.steps s join batch b on b.number = tasker_engine.plan_number(s.number)
   where s.task_id = _task_id and s.state = 'pending';
 end $$;

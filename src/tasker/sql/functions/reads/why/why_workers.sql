@@ -38,7 +38,7 @@ begin
   with ready_step as materialized (
     select s.number, p.channel_id
     from tasker_engine.steps s
-    join tasker_engine.plan_of(_template_id) p on p.number = tasker_engine.template_number(s.number)
+    join tasker_engine.plan_of(_template_id) p on p.number = tasker_engine.plan_number(s.number)
     where s.task_id = _task_id and s.state = 'enqueued'),
   unserved as (
     select c.channel_id, c.handler, c.queue
