@@ -2,7 +2,7 @@
 
     python bench/analysis.py [--steps 1000] [--runs 15] [--sample 50] [--database-url DSN]
 
-Four questions about a half-finished task of a random graph (three parents a step), each asked in one round trip, the
+Five questions about a half-finished task of a random graph (three parents a step), each asked in one round trip, the
 records for Python included; the median counts. Beside each the same, asked step by step, as a program without these
 reads would: prepared queries on the same connection, for a sample of the steps, counted up to all of them.
 
@@ -10,6 +10,7 @@ reads would: prepared queries on the same connection, for a sample of the steps,
     context        a step's state, and when it comes due
     summary        a step's row, its rule, its moves, and the ends of its parents
     levels         the longest way from a first step to this one
+    why            a step's row, its rule, its moves, the states of its parents, when it comes due, who serves it
 
 Asked: at most 50 ms each, and at least 50 times less than step by step. The exit code is 1 if any is missed.
 """
@@ -35,6 +36,7 @@ from tasker.store.connection import Connection, connect
 from tasker.store.migrate import migrate
 from tasker.store.reads import Reads
 from tasker.store.verbs import Report, Serving, Submit, Verbs
+from tasker.store.why import explain_tasks
 from tasker.templates.publishing import publish
 
 MS_MAX, RATIO_MIN = 50.0, 50.0
@@ -66,6 +68,7 @@ STEP_BY_STEP = {
     "context": (STATE, DUE),
     "summary": (ROW, RULE, MOVES, PARENTS),
     "levels": (LEVEL,),
+    "why": (ROW, RULE, MOVES, PARENTS, DUE, SERVED),
 }
 
 
@@ -120,7 +123,7 @@ async def half_done_task(connection: Connection, steps: int) -> UUID:
 
 
 async def measure(dsn: str, steps: int, runs: int, sample: int) -> list[Figure]:
-    """The four questions, both ways."""
+    """The five questions, both ways."""
     writer, reader = await connect(dsn), await connect(dsn, pinned=False)
     await migrate(writer)
     task = await half_done_task(writer, steps)
@@ -130,6 +133,7 @@ async def measure(dsn: str, steps: int, runs: int, sample: int) -> list[Figure]:
         "context": reads.execution_contexts,
         "summary": reads.summaries,
         "levels": reads.levels,
+        "why": explain_tasks,
     }
     figures: list[Figure] = []
     for question, ask in questions.items():

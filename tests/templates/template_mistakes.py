@@ -40,8 +40,8 @@ MISTAKES = {
         'f:6:25 steps[0].publishes_events: "publishes_events" is not supported by this version of Tasker: remove it',
     ),
     "later top key": (
-        step("", top="lifecycle: {}\n"),
-        'f:5:1 lifecycle: "lifecycle" is not supported by this version of Tasker: remove it',
+        step("", top="domain_events: []\n"),
+        'f:5:1 domain_events: "domain_events" is not supported by this version of Tasker: remove it',
     ),
     "private method of a handler": (
         with_steps("- {name: a, handler: {callable: h, method: __class__}}\n"),

@@ -49,6 +49,15 @@ system_dependencies: {primary: gateway, secondary: []}
 input_schema: {type: object}
 enforce_schemas: false
 identity_strategy: caller_provided
+search_fields: [customer.id, order]
+lifecycle:
+  max_waiting_for_dependencies_minutes: 1
+  max_waiting_for_retry_minutes: 2
+  max_steps_in_process_minutes: 3
+  max_duration_minutes: 43200
+  staleness_action: error
+  auto_fail_on_timeout: false
+  auto_dlq_on_timeout: true
 steps:
   - name: check
     handler: check

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from template_texts import ENVIRONMENTS, FULL, HEAD, LOOSE_HEAD, step, with_steps
 
-from tasker.model.template import BatchConfig, HandlerRef, RetryPolicy, Step, Template
+from tasker.model.template import BatchConfig, HandlerRef, Lifecycle, RetryPolicy, Step, Template
 from tasker.templates import load_text, to_definition
 from tasker.templates.checker import default_of
-from tasker.templates.grammar import BATCH_CONFIG, ENVIRONMENT, HANDLER, OVERRIDE, RETRY, STEP, TEMPLATE
+from tasker.templates.grammar import BATCH_CONFIG, ENVIRONMENT, HANDLER, LIFECYCLE, OVERRIDE, RETRY, STEP, TEMPLATE
 from tasker.templates.kinds import Record
 
 RETRY_SET = RetryPolicy(
@@ -59,13 +59,23 @@ def test_every_key_arrives_in_the_template() -> None:
         input_schema={"type": "object"},
         enforce_schemas=False,
         identity_strategy="caller_provided",
+        search_fields=("customer.id", "order"),
+        lifecycle=Lifecycle(
+            max_waiting_for_dependencies_minutes=1,
+            max_waiting_for_retry_minutes=2,
+            max_steps_in_process_minutes=3,
+            max_duration_minutes=43_200,
+            staleness_action="error",
+            auto_fail_on_timeout=False,
+            auto_dlq_on_timeout=True,
+        ),
         steps=(Step(name="check", handler=HandlerRef(callable="check")), CHARGE, CUT, COUNT),
     )
 
 
 def test_the_full_example_names_every_key_of_the_grammar() -> None:
     """So that the test above cannot forget a key that is added."""
-    for record in (TEMPLATE, STEP, RETRY, HANDLER, BATCH_CONFIG, ENVIRONMENT):
+    for record in (TEMPLATE, LIFECYCLE, STEP, RETRY, HANDLER, BATCH_CONFIG, ENVIRONMENT):
         for key in record.keys:
             assert f"{key.name}:" in FULL, key.name
 
@@ -79,7 +89,7 @@ def test_the_grammars_defaults_are_the_models() -> None:
     model = Template(namespace="n", name="t", version="1", steps=(Step(name="s", handler=HandlerRef(callable="h")),))
     definition = to_definition(model)
     for key, default in _defaults(TEMPLATE).items():
-        assert key in ("tasker", "environments") or definition[key] == default
+        assert key in ("tasker", "environments", "search_fields", "lifecycle") or definition[key] == default
     for key, default in _defaults(STEP).items():
         assert key in ("type", "for_each", "batch_config") or definition["steps"][0][key] == default
     assert {field.name for field in fields(RetryPolicy)} == set(_defaults(RETRY))

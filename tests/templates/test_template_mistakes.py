@@ -92,7 +92,7 @@ def test_a_tolerant_file_is_warned_of(text: str, message: str) -> None:
     assert [str(warning) for warning in load_text(text, name="f").warnings] == [message]
 
 
-LATER = ("lifecycle: {max_duration_minutes: 3}", "domain_events: [{name: a.b}]")
+LATER = ("domain_events: [{name: a.b}]",)
 LATER_IN_A_STEP = (
     "publishes_events: [{name: a.b}]",
     "composition: {a: 1}",
@@ -114,7 +114,7 @@ def test_a_tolerant_file_may_carry_later_keys_that_say_nothing(nothing: str) -> 
     handler = "handler: {callable: h, method: , resolver: }"
     text = with_steps(
         f"- {{name: a, {handler}, publishes_events: {nothing}, composition: {nothing}}}\n",
-        f"lifecycle: {nothing}\ndomain_events: {nothing}\n",
+        f"domain_events: {nothing}\n",
         LOOSE_HEAD,
     )
     assert load_text(text).warnings == ()

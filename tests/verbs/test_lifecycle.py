@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from support import lifecycle
 from support.engine import Engine
 from support.session import Session
+from support.templates import template
 
 from tasker.model.states import StepState, TaskState
+from tasker.model.template import Lifecycle
 from tasker.store.verbs import Grant
 
 
@@ -42,6 +45,7 @@ async def test_every_documented_move_happens(engine: Engine) -> None:
     await _failures(engine, worker)
     await _hands(engine, worker)
     await _unserved(engine, worker)
+    await _stale(engine, worker)
     query = "select distinct from_state::text, to_state::text from tasker_engine.transitions where (number = 0) = $1"
     for is_task, documented in ((True, lifecycle.task_moves()), (False, lifecycle.step_moves())):
         seen = {(row["from_state"], row["to_state"]) for row in await engine.rows(query, is_task)}
@@ -153,5 +157,16 @@ async def _unserved(engine: Engine, worker: Session) -> None:
     await engine.connection.execute("set tasker.handler_missing_s = 10")
     for _ in range(12):
         engine.advance(1)
+        await worker.beat()
+        await engine.sweep_all()
+
+
+async def _stale(engine: Engine, worker: Session) -> None:
+    allowed = Lifecycle(max_waiting_for_retry_minutes=1, staleness_action="error")
+    await engine.publish(replace(template("a", name="hasty"), lifecycle=allowed))
+    _, grants = await _take(engine, worker, "hasty")
+    await worker.retry(*grants, retry_after_s=3600)
+    for _ in range(8):
+        engine.advance(10)
         await worker.beat()
         await engine.sweep_all()

@@ -41,6 +41,7 @@ def codes() -> dict[type[BaseException], int]:
         errors.StepNotFound: NOT_FOUND,
         errors.TemplateNotFound: NOT_FOUND,
         errors.ApiKeyNotFound: NOT_FOUND,
+        errors.NotFound: NOT_FOUND,
         errors.ActionForbidden: CONFLICT,
         errors.IdentityConflict: CONFLICT,
         errors.KeyInFlight: CONFLICT,

@@ -3,60 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, TaskId, many, moment
+from tasker.cli.common import Common, TaskId, flag
 from tasker.cli.database import Database, with_database
+from tasker.cli.filters import Which
 from tasker.cli.show import duration, print_json, print_line, print_table, time
 from tasker.cli.task_pages import as_json, error_line, listed_as_json, print_task, step_as_json
 from tasker.model.errors import TaskNotFound
-from tasker.model.states import TaskState
-from tasker.model.task import TaskFilter, TaskPage, TaskView, Transition
+from tasker.model.task import TaskCount, TaskPage, TaskView, Transition
 
 
 def list_tasks(
     *,
-    state: Annotated[list[TaskState] | None, many("Only tasks in one of these states.")] = None,
-    namespace: Annotated[str | None, Parameter(help="Only of this namespace.")] = None,
-    name: Annotated[str | None, Parameter(help="Only of templates of this name.")] = None,
-    version: Annotated[str | None, Parameter(help="Only of this version.")] = None,
-    tag: Annotated[str | None, Parameter(help="Only those that have this tag.")] = None,
-    correlation_id: Annotated[UUID | None, Parameter(help="Only those that belong together by this.")] = None,
-    initiator: Annotated[str | None, Parameter(help="Only those that this one asked for.")] = None,
-    since: Annotated[
-        str | None, Parameter(help="Created at this time or later: ISO 8601, or an age such as 2h.")
-    ] = None,
-    until: Annotated[str | None, Parameter(help="Created before this time.")] = None,
+    which: Which = Which(),  # noqa: B008
     limit: Annotated[int, Parameter(help="How many, 500 at most.")] = 20,
     cursor: Annotated[str | None, Parameter(help="The next_cursor of the page before.")] = None,
+    count: Annotated[bool, flag("Say how many there are in all; an estimate past 10,000.")] = False,
     common: Common = Common(),  # noqa: B008
 ) -> int:
     """Lists a page of tasks."""
+    from tasker.store.lists import count_tasks
 
-    which = TaskFilter(
-        states=tuple(state) if state else None,
-        namespace=namespace,
-        name=name,
-        version=version,
-        tag=tag,
-        correlation_id=correlation_id,
-        initiator=initiator,
-        created_from=moment(since, "--since"),
-        created_until=moment(until, "--until"),
-    )
+    async def work(database: Database) -> tuple[TaskPage, TaskCount | None]:
+        asked, connection = which.filter(), database.connection
+        page = await database.reads.task_page(connection, asked, limit=limit, cursor=cursor)
+        schema = database.settings.schema_name
+        return page, await count_tasks(connection, asked, schema=schema) if count else None
 
-    async def work(database: Database) -> TaskPage:
-        return await database.reads.task_page(database.connection, which, limit=limit, cursor=cursor)
-
-    page = with_database(common, work)
+    page, counted = with_database(common, work)
     if common.json:
-        print_json({"tasks": [listed_as_json(task) for task in page.tasks], "next_cursor": page.next_cursor})
+        document: dict[str, Any] = {"tasks": [listed_as_json(task) for task in page.tasks]}
+        more = {} if counted is None else {"count": counted.count, "count_is_exact": counted.is_exact}
+        print_json({**document, "next_cursor": page.next_cursor, **more})
     else:
         _print_page(page)
+        if counted is not None:
+            print_line(f"{counted.count} in all" if counted.is_exact else f"about {counted.count} in all", style="dim")
     return exits.OK
 
 

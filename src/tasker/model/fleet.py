@@ -90,3 +90,42 @@ class Finding:
     is_ok: bool
     detail: str
     repaired: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerName:
+    """A living worker process, by what people know it by."""
+
+    session_uuid: UUID
+    name: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerInfo:
+    """A handler in one queue of one namespace: which templates need it, and which workers have it."""
+
+    namespace: str
+    queue: str
+    handler: str
+    templates: tuple[str, ...]
+    """Those whose newest version needs it, as name@version; fifty at most."""
+    template_count: int
+    sessions: int
+    """Living workers that have it."""
+    workers: tuple[WorkerName, ...]
+    """Fifty of them at most."""
+    ready: int
+    """Steps that wait for it, up to 10,000."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceInfo:
+    """A namespace: how many templates, versions of them and handlers it has, and living workers with one of these."""
+
+    namespace: str
+    templates: int
+    versions: int
+    handlers: int
+    sessions: int

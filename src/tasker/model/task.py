@@ -307,10 +307,11 @@ class BatchProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
-    """Which tasks a list shows; None filters nothing. `states` are joined by or, all else by and.
+    """Which tasks a list shows; None filters nothing. `states` are joined by or, `namespaces` as well, all else by and.
 
     `created_from` is included, `created_until` is not. Both go by the time that a task's id carries, as the order does:
-    that is when it was submitted, unless the id was made earlier.
+    that is when it was submitted, unless the id was made earlier. With `completed_from` (included) or `completed_until`
+    (not) the list has tasks that ended, in the order in which they did.
     """
 
     states: tuple[TaskState, ...] | None = None
@@ -322,11 +323,31 @@ class TaskFilter:
     initiator: str | None = None
     created_from: datetime | None = None
     created_until: datetime | None = None
+    namespaces: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    """Tasks that have all of these."""
+    completed_from: datetime | None = None
+    completed_until: datetime | None = None
+    fields: Mapping[str, str | int | float | bool] | None = None
+    """By path, what the input has there. Templates declare the paths (`search_fields`)."""
+
+    @property
+    def is_by_end(self) -> bool:
+        """Whether it asks for tasks by when they ended."""
+        return self.completed_from is not None or self.completed_until is not None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCount:
+    """How many tasks a list has; an estimate where it is not exact."""
+
+    count: int
+    is_exact: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """A page of tasks, newest first. `next_cursor` leads to the next page; None where this is the last one."""
+    """A page of tasks. `next_cursor` leads to the next page; None where this is the last one."""
 
     tasks: tuple[TaskInfo, ...]
     next_cursor: str | None

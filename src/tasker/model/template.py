@@ -10,6 +10,7 @@ from tasker.model.json import Json, JsonObject
 Backoff = Literal["none", "linear", "exponential", "fibonacci"]
 StepType = Literal["standard", "decision", "deferred_convergence", "batchable", "batch_worker"]
 FailureStrategy = Literal["continue_on_failure", "fail_fast", "isolate"]
+StalenessAction = Literal["dlq", "error", "none"]
 IdentityStrategy = Literal["always_unique", "strict", "caller_provided"]
 
 
@@ -105,6 +106,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """When a task counts as stale, and what becomes of it then. None: as the database's settings say."""
+
+    max_waiting_for_dependencies_minutes: int | None = None
+    max_waiting_for_retry_minutes: int | None = None
+    max_steps_in_process_minutes: int | None = None
+    max_duration_minutes: int | None = None
+    staleness_action: StalenessAction = "dlq"
+    auto_fail_on_timeout: bool | None = None
+    auto_dlq_on_timeout: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """A workflow. `steps` are in the order of the file; every dependency exists and there is no cycle."""
 
@@ -119,6 +133,9 @@ class Template:
     enforce_schemas: bool = True
     """Whether inputs are held against `input_schema` and results against `result_schema`."""
     identity_strategy: IdentityStrategy = "always_unique"
+    search_fields: tuple[str, ...] = ()
+    """Dotted paths in the input; tasks are found by what stands there."""
+    lifecycle: Lifecycle | None = None
 
     @property
     def full_name(self) -> str:

@@ -26,6 +26,7 @@ _BY_SQLSTATE: dict[str, type[errors.TaskerError]] = {
     "TK013": errors.TemplateConflict,
     "TK015": errors.InvalidInput,
     "TK016": errors.Forbidden,
+    "TK020": errors.NotFound,
     "42883": errors.SchemaOutdated,  # undefined function
     "3F000": errors.SchemaOutdated,  # undefined schema
     "42P01": errors.SchemaOutdated,  # undefined table

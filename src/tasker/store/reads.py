@@ -6,8 +6,6 @@ the time for which they answer; else the database's clock.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -16,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from tasker import sql
-from tasker.model.errors import InvalidInput, TaskNotFound
+from tasker.model.errors import TaskNotFound
 from tasker.model.fleet import SessionInfo, Stats, TemplateDefinition, TemplateInfo
 from tasker.model.task import (
     BatchProgress,
@@ -30,9 +28,11 @@ from tasker.model.task import (
     TaskView,
     Transition,
 )
+from tasker.store import lists
 from tasker.store import reads_rows as rows
 from tasker.store.connection import Connection
 from tasker.store.errors import translating
+from tasker.store.lists import PAGE_MAX as PAGE_MAX
 
 DRIVER_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.PostgresError,
@@ -40,7 +40,6 @@ DRIVER_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.InternalClientError,
 )
 """What the driver raises of its own: the database refused, or the connection was cut."""
-PAGE_MAX = 500
 COUNT_MAX = 10_000
 
 
@@ -116,27 +115,8 @@ class Reads:
     async def task_page(
         self, connection: Connection, which: TaskFilter | None = None, *, limit: int = 100, cursor: str | None = None
     ) -> TaskPage:
-        """Tasks, newest first, at most `limit` (1 to 500). Raises InvalidInput for another limit or a wrong cursor."""
-        if not 1 <= limit <= PAGE_MAX:
-            raise InvalidInput(f"a page has 1 to {PAGE_MAX} tasks, not {limit}")
-        which = which or TaskFilter()
-        found = await self._fetch(
-            connection,
-            "list_tasks($1, $2, $3::text[], $4, $5, $6, $7, $8, $9, $10, $11)",
-            limit,
-            None if cursor is None else _position(cursor),
-            None if which.states is None else [str(state) for state in which.states],
-            which.namespace,
-            which.name,
-            which.version,
-            which.tag,
-            which.correlation_id,
-            which.initiator,
-            which.created_from,
-            which.created_until,
-        )
-        is_last = len(found) < limit
-        return TaskPage(tuple(map(rows.task_info, found)), None if is_last else _cursor(found[-1]["task_id"]))
+        """See `store.lists.list_tasks`."""
+        return await lists.list_tasks(connection, which, limit=limit, cursor=cursor, schema=self._schema)
 
     async def templates(
         self,
@@ -182,20 +162,6 @@ class Reads:
 def task_not_found(task_uuid: UUID) -> TaskNotFound:
     """What to say where a task does not exist."""
     return TaskNotFound(f"there is no task {task_uuid}: `tasker task list` shows those that there are")
-
-
-def _cursor(last: UUID) -> str:
-    return base64.urlsafe_b64encode(b"1" + last.bytes).rstrip(b"=").decode()
-
-
-def _position(cursor: str) -> UUID:
-    try:
-        data = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
-        if data[:1] == b"1" and len(data) == 17:
-            return UUID(bytes=data[1:])
-    except (binascii.Error, ValueError):
-        pass
-    raise InvalidInput(f'"{cursor}" is not a cursor of a list: pass on the next_cursor of the page before')
 
 
 _default = Reads()

@@ -14,7 +14,7 @@ from typing import Any
 
 from tasker.model.errors import TemplateError
 from tasker.model.json import Json, JsonObject
-from tasker.model.template import BatchConfig, HandlerRef, RetryPolicy, Step, Template
+from tasker.model.template import BatchConfig, HandlerRef, Lifecycle, RetryPolicy, Step, Template
 from tasker.templates.document import shorten
 from tasker.templates.grammar import GRAMMAR_VERSION
 
@@ -23,11 +23,17 @@ _VALUE_LENGTH_MAX = 80
 _RETRY_FIELDS = tuple(field.name for field in fields(RetryPolicy))
 _STEP_FIELDS = tuple(f.name for f in fields(Step) if f.name not in ("handler", "dependencies", "retry", "batch_config"))
 _BATCH_FIELDS = tuple(field.name for field in fields(BatchConfig))
-_TEMPLATE_FIELDS = tuple(f.name for f in fields(Template) if f.name not in ("namespace", "steps"))
+_LATER = ("search_fields", "lifecycle")
+"""What came later is written only where it says something: what was published before keeps its digest."""
+_LIFECYCLE_FIELDS = tuple(field.name for field in fields(Lifecycle))
+_TEMPLATE_FIELDS = tuple(f.name for f in fields(Template) if f.name not in ("namespace", "steps", *_LATER))
 
 
 def to_definition(template: Template) -> dict[str, Any]:
     """The template as JSON values, complete: `from_definition` gives the same template back. All values are new."""
+    later: dict[str, Any] = {"search_fields": list(template.search_fields)} if template.search_fields else {}
+    if template.lifecycle is not None:
+        later["lifecycle"] = _lifecycle_definition(template.lifecycle)
     return {
         "tasker": GRAMMAR_VERSION,
         "namespace_name": template.namespace,
@@ -40,7 +46,13 @@ def to_definition(template: Template) -> dict[str, Any]:
         "enforce_schemas": template.enforce_schemas,
         "identity_strategy": template.identity_strategy,
         "steps": [_step_definition(step) for step in template.steps],
+        **later,
     }
+
+
+def _lifecycle_definition(lifecycle: Lifecycle) -> dict[str, Any]:
+    said = {name: getattr(lifecycle, name) for name in _LIFECYCLE_FIELDS}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _step_definition(step: Step) -> dict[str, Any]:
@@ -113,11 +125,17 @@ def from_definition(definition: Mapping[str, Any]) -> Template:
         return Template(
             namespace=definition["namespace_name"],
             steps=tuple(_step_of(step) for step in definition["steps"]),
+            search_fields=tuple(definition.get("search_fields", ())),
+            lifecycle=_lifecycle_of(definition.get("lifecycle")),
             **_taken(definition, *_TEMPLATE_FIELDS),
         )
     except (KeyError, TypeError, AttributeError) as error:
         message = f"this is not a stored definition of a template: {error!r}; publish the template again"
         raise TemplateError(message) from error
+
+
+def _lifecycle_of(said: Mapping[str, Any] | None) -> Lifecycle | None:
+    return None if said is None else Lifecycle(**_taken(said, *_LIFECYCLE_FIELDS))
 
 
 def _step_of(step: Mapping[str, Any]) -> Step:

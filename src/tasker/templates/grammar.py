@@ -25,6 +25,7 @@ GRAMMAR_VERSION = 1
 STEPS_MAX = 10_000
 DEPTH_MAX = 1_000
 """The longest way through the graph, in steps."""
+SEARCH_FIELDS_MAX = 8
 EVERY_STEP = "ALL"
 """The name by which an environment's override means every step."""
 
@@ -35,6 +36,10 @@ _WORD = Text(
     at_most=29,
     pattern=_IDENTIFIER,
     rule="letters, digits and underscores, not starting with a digit",
+)
+_FIELD_PATH = Text(
+    pattern=r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*",
+    rule="a path into the input, such as customer.id",
 )
 _TIMEOUT = Number(above=0, at_most=31_536_000)
 
@@ -260,6 +265,57 @@ ENVIRONMENT = Record(
     is_closed=True,
 )
 
+_MINUTES = Whole(at_least=1, at_most=10_080)
+LIFECYCLE = Record(
+    noun="a lifecycle",
+    keys=(
+        Key(
+            name="max_waiting_for_dependencies_minutes",
+            kind=_MINUTES,
+            about="How long a task may wait for its first step, from its start time on. Without it, an hour.",
+            default=None,
+        ),
+        Key(
+            name="max_waiting_for_retry_minutes",
+            kind=_MINUTES,
+            about="How long a task may stand in `waiting_for_retry`. Without it, half an hour.",
+            default=None,
+        ),
+        Key(
+            name="max_steps_in_process_minutes",
+            kind=_MINUTES,
+            about="How long nothing may move in a task in process, beside steps within their timeout; half an hour.",
+            default=None,
+        ),
+        Key(
+            name="max_duration_minutes",
+            kind=Whole(at_least=1, at_most=43_200),
+            about="How old a task may become. Without it, a day.",
+            default=None,
+        ),
+        Key(
+            name="staleness_action",
+            kind=Choice(words=("dlq", "error", "none")),
+            about="What becomes of a task past one of these times: an entry in the dead letter queue, an entry and an "
+            "end in error, or nothing.",
+            default="dlq",
+        ),
+        Key(
+            name="auto_fail_on_timeout",
+            kind=Flag(),
+            about="true ends such a task in error, whatever `staleness_action` says.",
+            default=None,
+        ),
+        Key(
+            name="auto_dlq_on_timeout",
+            kind=Flag(),
+            about="false makes no entry, whatever `staleness_action` says.",
+            default=None,
+        ),
+    ),
+    is_closed=True,
+)
+
 TEMPLATE = Record(
     noun="a template",
     keys=(
@@ -310,10 +366,22 @@ TEMPLATE = Record(
             default="always_unique",
         ),
         Key(
+            name="search_fields",
+            kind=ListOf(item=_FIELD_PATH, noun="paths", at_most=SEARCH_FIELDS_MAX),
+            about="Fields of the input that tasks are found by, as dotted paths such as `customer.id`.",
+            default=[],
+        ),
+        Key(
             name="steps",
             kind=ListOf(item=STEP, noun="steps", at_least=1, at_most=STEPS_MAX),
             about="The steps, in any order.",
             is_required=True,
+        ),
+        Key(
+            name="lifecycle",
+            kind=LIFECYCLE,
+            about="When a task of it counts as stale, and what becomes of it then.",
+            default=None,
         ),
         Key(
             name="environments",
@@ -322,7 +390,7 @@ TEMPLATE = Record(
             default={},
         ),
     ),
-    later=("lifecycle", "domain_events"),
+    later=("domain_events",),
     misnamed={
         "namespace": "namespace_name",
         "step_templates": "steps",

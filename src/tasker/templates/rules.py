@@ -21,6 +21,7 @@ def check_rules(values: dict[str, Any], spots: dict[str, Spot], report: Report, 
 
     `values` may lack what was told already, or hold WRONG in its place.
     """
+    _check_search_fields(values.get("search_fields", []), spots, report)
     steps: Any = values.get("steps", WRONG)
     if steps is WRONG:
         return
@@ -34,6 +35,12 @@ def check_rules(values: dict[str, Any], spots: dict[str, Spot], report: Report, 
         check_batches(named, spots, report)
     if all_are_known:
         _check_overrides(values.get("environments", {}), names, spots, report, is_strict=is_strict)
+
+
+def _check_search_fields(paths: Any, spots: dict[str, Spot], report: Report) -> None:
+    for index, path in enumerate([] if paths is WRONG else paths):
+        if path is not WRONG and path in paths[:index]:
+            report.error(spots[f"search_fields[{index}]"], f"{shown(path)} stands in this list already: remove it")
 
 
 def _check_names(named: dict[int, Any], spots: dict[str, Spot], report: Report) -> None:

@@ -17,6 +17,7 @@ from tasker.templates.grammar import (
     ENVIRONMENT,
     GRAMMAR_VERSION,
     HANDLER,
+    LIFECYCLE,
     OVERRIDE,
     RETRY,
     STEP,
@@ -45,6 +46,7 @@ _PAGES = (
     ("`handler`", HANDLER),
     ("`retry`", RETRY),
     ("`batch_config`", BATCH_CONFIG),
+    ("`lifecycle`", LIFECYCLE),
     ("`environments.<name>`", ENVIRONMENT),
     ("An override in `environments.<name>.steps`", OVERRIDE),
 )

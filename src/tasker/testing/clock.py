@@ -19,7 +19,8 @@ from uuid import UUID
 from tasker.store.connection import Connection
 
 _TIMED = re.compile(
-    r"select \* from \w+\.(submit|submit_here|report|claim|beat|checkpoint|open_session|end_session|sweep|act)\((.*)\)",
+    r"select \* from \w+\.(submit|submit_here|report|claim|beat|checkpoint|open_session|end_session|sweep|act"
+    r"|add_to_dlq|update_dlq|requeue_dlq|rerun|create_job|drive_job)\((.*)\)",
     re.DOTALL,
 )
 

@@ -79,7 +79,9 @@ class Admission:
             is_unchecked = is_unchecked or parent.is_unchecked
             results.update(parent.results)
             # What a batchable step returned is kept without its cursors, and a member's result is not its batch's.
-            is_kept_so = parent.number < FIRST_MEMBER and parent.outcome is not None and parent.outcome.kind != "batched"
+            is_kept_so = (
+                parent.number < FIRST_MEMBER and parent.outcome is not None and parent.outcome.kind != "batched"
+            )
             if is_kept_so and parent.outcome is not None and parent.outcome.payload is not None:
                 results[parent.plan.step.name] = parent.outcome.payload
         return Held(

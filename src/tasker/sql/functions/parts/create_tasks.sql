@@ -27,6 +27,14 @@ returns uuid[] language sql as $$
       case when w.option ? 'tags' then array(select jsonb_array_elements_text(w.option -> 'tags')) end,
       (w.option ->> 'correlation_id')::uuid, (w.option ->> 'parent_correlation_id')::uuid, w.option ->> 'idempotency_key'
     from made m join wanted w using (task_id)),
+  noted as (
+    insert into tasker_engine.task_fields (field_id, value, task_id)
+    select f.field_id, v.value, w.task_id
+    from tasker_engine.template_fields f
+    cross join made m
+    join wanted w on w.task_id = m.task_id
+    cross join lateral (select tasker_engine.field_value(w.context #> f.keys) as value) v
+    where f.template_id = _template_id and v.value is not null),
   planned as (
     select m.task_id, m.class, m.born_at, s.number, s.channel_id, cardinality(s.parents) as waiting,
       s.parents = '{}' as is_root, m.born_at > _now as is_later

@@ -10,7 +10,7 @@ begin
     from unnest(_changes) group by task_id),
   next as (
     select h.place, h.state as before, h.open + c.open as open, h.live + c.live as live, h.due + c.due as due,
-      h.failed + c.failed as failed, h.moves, tasker_engine.task_state(h.open + c.open, h.live + c.live, h.due + c.due,
+      h.failed + c.failed as failed, c.failed as newly_failed, h.moves, tasker_engine.task_state(h.open + c.open, h.live + c.live, h.due + c.due,
         h.failed + c.failed, _is_started or h.state <> 'pending') as after
     from change c join unnest(_held) h on h.task_id = c.task_id),
   settled as (
@@ -19,7 +19,10 @@ begin
       finished_at = case when n.after in ('complete', 'error') then _now end,
       paused_at = case when n.after <> 'complete' then t.paused_at end
     from next n where t.ctid = n.place
-    returning t.task_id, t.moves, n.before, n.after),
+    returning t.task_id, t.moves, t.failed, n.newly_failed, n.before, n.after),
+  noted as (  -- for the sweep to judge: see fill_dlq
+    insert into tasker_engine.failures (task_id)
+    select task_id from settled where newly_failed > 0 or after = 'error' and failed = 0 and before <> 'error'),
   history as (
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, at)
     select task_id, 0, moves, before, after, _now from settled where before <> after)

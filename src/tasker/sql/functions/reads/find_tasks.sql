@@ -1,4 +1,4 @@
--- The searches of list_tasks. Each answers at most _limit ids from _from on and below _below, newest first. The condition
+-- The searches of search_tasks, but those by field and by end. Each answers at most _limit ids from _from on and below _below, newest first. The condition
 -- `template_id > 0` always holds: it is that of the indexes. A head is a range of rows, not an equality, so that its order is
 -- that of one index only: with an equality the planner may walk through all tasks for a rare state.
 
@@ -46,7 +46,7 @@ end $$;
 -- find_by_input: by what lies beside the task. Statistics say which is rare: the tag, the state, or neither (then the newest
 -- tasks are looked through).
 create or replace function tasker_engine.find_by_input(
-  _limit int, _from uuid, _below uuid, _states tasker_engine.state[], _templates int[], _tag text, _correlation_id uuid, _initiator text)
+  _limit int, _from uuid, _below uuid, _states tasker_engine.state[], _templates int[], _tags text[], _correlation_id uuid, _initiator text)
 returns uuid[] language plpgsql stable
 set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
 set enable_hashjoin = on set enable_mergejoin = on set jit = off as $$
@@ -55,7 +55,7 @@ begin
     select i.task_id
     from tasker_engine.inputs i
     join tasker_engine.tasks t on t.task_id = i.task_id
-    where (_tag is null or i.tags @> array[_tag]) and (_correlation_id is null or i.correlation_id = _correlation_id)
+    where (_tags is null or i.tags @> _tags) and (_correlation_id is null or i.correlation_id = _correlation_id)
       and (_initiator is null or i.initiator = _initiator) and (_states is null or t.state = any (_states))
       and (_templates is null or t.template_id = any (_templates))
       and i.task_id >= _from and i.task_id < _below and t.template_id > 0

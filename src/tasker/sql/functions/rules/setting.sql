@@ -12,6 +12,10 @@ create or replace function tasker_engine.setting(_name text) returns double prec
       when 'due_lookback_s' then 10          -- how far back a claim looks for due steps; the sweep looks everywhere
       when 'checkpoint_history' then 20      -- how many earlier cursors of a step are kept beside its last
       when 'batch_workers_max' then 10000    -- how many members a batch may have
+      when 'stale_pending_s' then 3600       -- how long a task may wait for its first step
+      when 'stale_retry_s' then 1800         -- how long a task may wait for a retry
+      when 'stale_process_s' then 1800       -- how long nothing may move in a task that is in process
+      when 'stale_lifetime_s' then 86400     -- how old a task may become
       when 'grant_payload_bytes' then 65536  -- what a grant carries at most; the rest comes by load
     end)
 $$;

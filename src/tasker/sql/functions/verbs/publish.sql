@@ -38,6 +38,9 @@ begin
       and coalesce(jsonb_typeof(_definition -> 'input_schema'), 'null') <> 'null')
   returning templates.template_id into template_id;
   perform tasker_engine.open_channels(home, _steps);
+  update tasker_engine.templates t set lifecycle = _definition -> 'lifecycle'
+  where t.template_id = publish.template_id and jsonb_typeof(_definition -> 'lifecycle') = 'object';
+  perform tasker_engine.declare_fields(template_id, coalesce(_definition -> 'search_fields', '[]'));
   -- Numbers run from 1 without a gap, so that a child's place in these arrays is its number.
   select array_agg(c.channel_id order by s.number), array_agg(cardinality(s.parents) order by s.number)
   into channel_of, parents_of

@@ -12,6 +12,7 @@ declare
   promoted int;
   overdue int;
   unserved int;
+  judged int;
 begin
   perform tasker_engine.require_read_committed();
   if not pg_try_advisory_xact_lock(tasker_engine.session_lock_class(), 0) then
@@ -38,6 +39,9 @@ begin
   overdue := tasker_engine.fail_overdue(100, _now);
   unserved := tasker_engine.fail_unserved(100, _now);
   perform tasker_engine.raise_bounds(_now);
-  return jsonb_build_object('is_leader', true, 'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100,
-    'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved);
+  judged := tasker_engine.fill_dlq(200, _now);
+  perform tasker_engine.find_stale(50, _now);
+  return jsonb_build_object('is_leader', true,
+    'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100 or judged >= 200,
+    'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved, 'judged', judged);
 end $$;
