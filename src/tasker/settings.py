@@ -41,6 +41,12 @@ class Settings(BaseSettings):
         "auto", description="Whether callers have to say who they are; auto: beyond loopback."
     )
     server_port: int = Field(8080, ge=0, le=65535, description="The server's port; 0 takes a free one.")
+    server_grpc_port: int | None = Field(
+        None, ge=0, le=65535, description="The port of gRPC, which is not served without; 0 takes a free one."
+    )
+    server_grpc_tls_certificate: Path | None = Field(None, description="The certificate (PEM) of gRPC: then it is TLS.")
+    server_grpc_tls_key: Path | None = Field(None, description="The key (PEM) of that certificate.")
+    server_grpc_reflection: bool = Field(True, description="Whether gRPC describes its services to whoever asks.")
     server_connections: int = Field(8, gt=0, description="Connections to the database of one server process.")
     server_drain_s: float = Field(10, ge=0, description="How long a stopping server lets its requests finish.")
     request_bytes_max: int = Field(8_388_608, gt=0, description="The largest body of a request.")
