@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from api_support import create
+from api_support import ORDER, create
 
 
 async def _names(api: httpx2.AsyncClient, **query: Any) -> list[str]:
@@ -86,3 +86,26 @@ async def test_a_wrong_filter_is_refused(api: httpx2.AsyncClient, query: dict[st
     answer = await api.get("/v1/tasks", params=query)
     assert answer.status_code == 400
     assert next(iter(query)) in answer.json()["error"]["message"]
+
+
+async def test_a_list_searches_declared_fields_and_ends(api: httpx2.AsyncClient) -> None:
+    """What templates declare can be searched for, with several tags and by the end; the cursor leads on."""
+    declared = ORDER.replace("description:", "search_fields: [order.id]\ndescription:").replace("1.0.0", "2.0.0")
+    assert (await api.post("/v1/templates", json={"template": declared})).status_code == 200
+    tasks = [
+        await create(api, version="2.0.0", reason=name, context={"order": {"id": 17}}, tags=["x", name])
+        for name in ("a", "b")
+    ]
+    await create(api, version="2.0.0", reason="c", context={"order": {"id": 18}})
+    assert await _names(api, field="order.id=17") == ["b", "a"]
+    assert await _names(api, tag=["x", "a"]) == ["a"]
+    first = (await api.get("/v1/tasks", params={"field": "order.id=17", "per_page": 1})).json()
+    assert (first["pagination"]["total_count"], first["pagination"]["has_next"]) == (2, True)
+    cursor = first["pagination"]["next_cursor"]
+    assert await _names(api, field="order.id=17", per_page=1, cursor=cursor) == ["a"]
+    await api.delete(f"/v1/tasks/{tasks[0]['task_uuid']}")
+    assert await _names(api, completed_after="2020-01-01T00:00:00Z") == ["a"]
+    assert await _names(api, completed_before="2020-01-01T00:00:00Z") == []
+    undeclared = await api.get("/v1/tasks", params={"field": "amount=1"})
+    assert undeclared.status_code == 400 and "amount" in undeclared.json()["error"]["message"]
+    assert (await api.get("/v1/tasks", params={"field": "order.id=17", "page": 2})).status_code == 400

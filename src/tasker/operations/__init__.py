@@ -16,6 +16,18 @@ from tasker.operations.registry import Scope as Scope
 from tasker.operations.registry import call as call
 from tasker.operations.registry import stream as stream
 
-_TOPICS = ("accounts", "configuration", "fleet", "lists", "publishing", "steps", "tasks", "templates", "watching")
+_TOPICS = (
+    "accounts",
+    "configuration",
+    "dlq",
+    "fleet",
+    "lists",
+    "publishing",
+    "reasons",
+    "steps",
+    "tasks",
+    "templates",
+    "watching",
+)
 for _topic in _TOPICS:
     import_module(f"tasker.operations.{_topic}")  # each registers its operations

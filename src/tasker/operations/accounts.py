@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from tasker.model.dlq import DlqEntry, DlqStatus
 from tasker.model.ids import step_uuid
 from tasker.model.states import StepState
 from tasker.model.task import Readiness, StepTiming, StepView, TaskSummary, TaskView, Transition
@@ -16,6 +17,7 @@ from tasker.operations.registry import Access, Answer, Scope, operation
 from tasker.operations.steps import OfTask
 from tasker.operations.views import figures_of
 from tasker.store.connection import Connection
+from tasker.store.dlq import entry_of_task
 from tasker.store.reads import task_not_found
 from tasker.templates import from_definition
 
@@ -96,11 +98,20 @@ class SummaryStep(Answer):
     retry_s: float | None
 
 
+class SummaryDlq(Answer):
+    """Whether somebody should look at the task; of its newest entry."""
+
+    in_dlq: bool = Field(description="The entry is pending.")
+    dlq_reason: str | None
+    resolution_status: str | None
+
+
 class SummaryLinks(Answer):
     """Where to look further, below the API's prefix."""
 
     task: str
     steps: str
+    dlq: str
 
 
 class SummaryTiming(Answer):
@@ -118,6 +129,7 @@ class TaskSummaryResponse(Answer):
     task: SummaryTask
     template: SummaryTemplate
     steps: list[SummaryStep]
+    dlq: SummaryDlq
     links: SummaryLinks
     timing: SummaryTiming
 
@@ -135,13 +147,14 @@ async def get_task_summary(access: Access, given: OfTask) -> TaskSummaryResponse
         ready = {one.number: one for one in await reads.readiness(connection, [given.task_uuid])}
         task = view.task
         template = await reads.template(connection, task.namespace, task.name, task.version)
-        return _summary(found[0], view, ready, from_definition(dict(template.definition)).steps)
+        entry = await entry_of_task(connection, given.task_uuid, schema=access.engine.settings.schema_name)
+        return _summary(found[0], view, ready, from_definition(dict(template.definition)).steps, entry)
 
     return await access.engine.ask(read)
 
 
 def _summary(
-    found: TaskSummary, view: TaskView, ready: dict[int, Readiness], steps: tuple[Step, ...]
+    found: TaskSummary, view: TaskView, ready: dict[int, Readiness], steps: tuple[Step, ...], entry: DlqEntry | None
 ) -> TaskSummaryResponse:
     task, path = view.task, f"/v1/tasks/{view.task_uuid}"
     timings = {timing.number: timing for timing in found.timings}
@@ -167,7 +180,12 @@ def _summary(
             _summary_step(step, ready.get(step.number), timings.get(step.number), task.created_at)
             for step in view.steps
         ],
-        links=SummaryLinks(task=path, steps=f"{path}/workflow_steps"),
+        dlq=SummaryDlq(
+            in_dlq=entry is not None and entry.status is DlqStatus.PENDING,
+            dlq_reason=None if entry is None else entry.reason,
+            resolution_status=None if entry is None else entry.status,
+        ),
+        links=SummaryLinks(task=path, steps=f"{path}/workflow_steps", dlq=f"/v1/dlq/task/{view.task_uuid}"),
         timing=SummaryTiming(
             wait_s=found.wait_s,
             elapsed_s=found.elapsed_s,

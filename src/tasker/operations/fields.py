@@ -29,6 +29,11 @@ def _sensible(at: datetime) -> datetime:
     return at
 
 
+def as_list(value: Any) -> Any:
+    """One value as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
 def listed(value: Any) -> list[str]:
     """Several values, given repeatedly or joined by commas."""
     parts: list[Any] = [value] if isinstance(value, str) else value

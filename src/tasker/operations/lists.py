@@ -7,19 +7,24 @@ import binascii
 from typing import Annotated, Literal
 from uuid import UUID
 
+import orjson
 from pydantic import BeforeValidator, Field
 
 from tasker.model.errors import InvalidInput
 from tasker.model.states import TaskState
-from tasker.operations.fields import Moment, Name, listed
+from tasker.model.task import TaskFilter
+from tasker.operations.fields import Moment, Name, as_list, listed
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
 from tasker.operations.views import TaskResponse, task_response
 from tasker.store.connection import Connection
+from tasker.store.lists import count_tasks
+from tasker.store.lists import list_tasks as search_tasks
 from tasker.store.overviews import TaskOverview, TaskQuery, find_task_ids, task_overviews
 
 COUNT_MAX = 10_000
 """Pages reach so far, and nothing is counted beyond; a cursor reaches everything."""
 _OLDER_WORDS = {"completed": "complete", "failed": "error"}
+SearchField = Annotated[str, Field(pattern=r"^[^=]{1,255}=.{0,1000}$", examples=["order.id=17"])]
 Status = Literal[
     "pending", "initializing", "enqueuing_steps", "steps_in_process", "evaluating_results", "waiting_for_dependencies",
     "waiting_for_retry", "blocked_by_failures", "complete", "error", "cancelled", "resolved_manually",
@@ -46,10 +51,21 @@ class ListTasks(Given):
     version: Name | None = None
     initiator: Name | None = None
     source_system: Name | None = None
-    tag: Name | None = None
+    tag: Annotated[list[Name], BeforeValidator(as_list)] | None = Field(
+        None, min_length=1, max_length=20, description="With all of these."
+    )
+    field: Annotated[list[SearchField], BeforeValidator(as_list)] | None = Field(
+        None,
+        min_length=1,
+        max_length=8,
+        description="Whose input has this value at this path: path=value, the value as JSON, or a word. Templates "
+        "declare the paths (`search_fields`).",
+    )
     correlation_id: UUID | None = None
     created_after: Moment | None = Field(None, description="Created then or later.")
     created_before: Moment | None = Field(None, description="Created earlier.")
+    completed_after: Moment | None = Field(None, description="Ended then or later; the list is by the end.")
+    completed_before: Moment | None = Field(None, description="Ended earlier.")
     page: int = Field(1, ge=1, le=10_000)
     per_page: int = Field(25, ge=1, le=100)
     cursor: str | None = Field(
@@ -83,6 +99,8 @@ async def list_tasks(access: Access, given: ListTasks) -> TaskListResponse:
         raise InvalidInput("page: a cursor leads to the next page by itself; leave page out")
     if given.page * given.per_page > COUNT_MAX:
         raise InvalidInput(f"page: pages reach to the {COUNT_MAX}th task; go on with the cursor of the page before")
+    if is_search(given):
+        return await access.engine.ask(lambda connection: _by_search(access, connection, given))
     which = query_of(access, given)
     if given.cursor is None:
         return await access.engine.ask(lambda connection: _by_page(access, connection, which, given))
@@ -96,7 +114,7 @@ def query_of(access: Access, given: ListTasks) -> TaskQuery:
         namespaces=access.confined_to(given.namespace),
         name=given.name,
         version=given.version,
-        tag=given.tag,
+        tag=given.tag[0] if given.tag else None,
         correlation_id=given.correlation_id,
         initiator=given.initiator,
         source_system=given.source_system,
@@ -138,6 +156,62 @@ async def _by_cursor(access: Access, connection: Connection, which: TaskQuery, g
         next_cursor=cursor_of(here[-1]) if has_next else None,
     )
     return TaskListResponse(tasks=_shown(await task_overviews(connection, here, schema)), pagination=pagination)
+
+
+def is_search(given: ListTasks) -> bool:
+    """Whether it asks for what only the engine's whole filter can tell."""
+    return bool(given.field or given.completed_after or given.completed_before or len(given.tag or ()) > 1)
+
+
+async def _by_search(access: Access, connection: Connection, given: ListTasks) -> TaskListResponse:
+    """Raises InvalidInput for a page other than the first, and beside a source system."""
+    if given.page > 1 or given.source_system is not None:
+        raise InvalidInput(
+            "page, source_system: not together with field, completed_after, completed_before or several tags; "
+            "pages are reached by the cursor"
+        )
+    schema, which = access.engine.settings.schema_name, _filter_of(access, given)
+    found = await search_tasks(connection, which, limit=given.per_page, cursor=given.cursor, schema=schema)
+    count = None if given.cursor else await count_tasks(connection, which, count_max=COUNT_MAX, schema=schema)
+    total = None if count is None else min(count.count, COUNT_MAX)
+    pagination = Pagination(
+        page=1,
+        per_page=given.per_page,
+        total_count=total,
+        total_pages=None if total is None else -(-total // given.per_page),
+        has_next=found.next_cursor is not None,
+        has_previous=given.cursor is not None,
+        next_cursor=found.next_cursor,
+    )
+    here = [task.task_uuid for task in found.tasks]
+    return TaskListResponse(tasks=_shown(await task_overviews(connection, here, schema)), pagination=pagination)
+
+
+def _filter_of(access: Access, given: ListTasks) -> TaskFilter:
+    namespaces = access.confined_to(given.namespace)
+    return TaskFilter(
+        states=None if given.status is None else tuple(TaskState(status) for status in given.status),
+        namespaces=None if namespaces is None else tuple(namespaces),
+        name=given.name,
+        version=given.version,
+        tags=None if given.tag is None else tuple(given.tag),
+        correlation_id=given.correlation_id,
+        initiator=given.initiator,
+        created_from=given.created_after,
+        created_until=given.created_before,
+        completed_from=given.completed_after,
+        completed_until=given.completed_before,
+        fields=None if given.field is None else dict(_path_and_value(one) for one in given.field),
+    )
+
+
+def _path_and_value(said: str) -> tuple[str, str | int | float | bool]:
+    path, _, text = said.partition("=")
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = text
+    return path, value if isinstance(value, str | int | float | bool) else text
 
 
 def _shown(found: list[TaskOverview]) -> list[TaskResponse]:
