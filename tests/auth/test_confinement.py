@@ -19,13 +19,14 @@ from tasker.store.overviews import TaskQuery, find_task_ids, task_overviews
 from tasker.store.reads import Reads
 from tasker.store.verbs import Submit
 
-NOT_READ = {"api_keys", "identities", "grants", "sweeps", "migrations", "functions_loaded"}
+NOT_READ = {"api_keys", "identities", "grants", "sweeps", "failures", "migrations", "functions_loaded"}
 """Tables that confined callers have no business with, whatever the namespace."""
-OF_ALL = {"sessions"}
-"""Workers belong to the installation."""
+OF_ALL = {"sessions", "fields"}
+"""Workers, and the paths of search fields, belong to the installation."""
 DEFINERS = {
-    "reached_namespaces", "submit_confined", "act_confined", "publish_confined", "find_task_ids",
-}  # fmt: skip
+    *("reached_namespaces", "submit_confined", "act_confined", "publish_confined"),
+    *("find_task_ids", "search_tasks", "count_tasks", "add_to_dlq", "update_dlq", "requeue_dlq"),
+}
 
 
 @pytest.fixture

@@ -35,3 +35,13 @@ begin
     raise exception 'the caller does not reach the namespace "%"', _namespace using errcode = 'TK016';
   end if;
 end $$;
+
+-- require_entry: the same for an entry of the dead letter queue.
+create or replace function tasker_engine.require_entry(_entry_id uuid) returns void language plpgsql as $$
+begin
+  if tasker_engine.is_confined() and not exists (
+      select from tasker_engine.dlq d
+      where d.entry_id = _entry_id and d.namespace_id = any (tasker_engine.reached_namespaces())) then
+    raise exception 'there is no entry % in the dead letter queue', _entry_id using errcode = 'TK020';
+  end if;
+end $$;

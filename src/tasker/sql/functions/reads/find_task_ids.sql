@@ -31,7 +31,8 @@ begin
     when _source_system is not null then
       tasker_engine.find_by_source(_limit, lowest, above, states, templates, _tag, _correlation_id, _initiator, _source_system)
     when num_nonnulls(_tag, _correlation_id, _initiator) > 0 then
-      tasker_engine.find_by_input(_limit, lowest, above, states, templates, _tag, _correlation_id, _initiator)
+      tasker_engine.find_by_input(_limit, lowest, above, states, templates, case when _tag is not null then array[_tag] end,
+        _correlation_id, _initiator)
     when templates is not null then tasker_engine.find_by_template(_limit, lowest, above, states, templates)
     else tasker_engine.find_by_state(_limit, lowest, above, states)
   end;

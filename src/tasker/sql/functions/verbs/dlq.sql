@@ -2,9 +2,10 @@
 -- pending answers that one.
 create or replace function tasker_engine.add_to_dlq(
   _entry_id uuid, _task_id uuid, _actor text, _notes text default null, _metadata jsonb default null, _now timestamptz default null)
-returns uuid language plpgsql as $$
+returns uuid language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if exists (select from tasker_engine.dlq d where d.entry_id = _entry_id) then
+  perform tasker_engine.require_task(_task_id);
+  if exists (select from tasker_engine.dlq d where d.entry_id = _entry_id and d.task_id = _task_id) then
     return _entry_id;
   end if;
   if not exists (select from tasker_engine.tasks t where t.task_id = _task_id) then
@@ -17,7 +18,8 @@ end $$;
 -- _assigned_to ('' is nobody), _metadata (its keys are put beside those that are there). Each is recorded with its actor.
 create or replace function tasker_engine.update_dlq(
   _entry_id uuid, _actor text, _status text default null, _notes text default null, _assigned_to text default null,
-  _metadata jsonb default null, _now timestamptz default null) returns void language plpgsql as $$
+  _metadata jsonb default null, _now timestamptz default null) returns void language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $$
 declare
   entry tasker_engine.dlq := tasker_engine.hold_dlq(_entry_id);
 begin
@@ -48,7 +50,8 @@ end $$;
 -- requeue_dlq: tries every failed step of the entry's task again (or, where none failed, those that wait for a retry, now), and
 -- resolves the entry. Who and why is recorded for each step. Answers how many steps; a repeat with the same id the same.
 create or replace function tasker_engine.requeue_dlq(
-  _entry_id uuid, _act_id uuid, _actor text, _reason text default null, _now timestamptz default null) returns int language plpgsql as $$
+  _entry_id uuid, _act_id uuid, _actor text, _reason text default null, _now timestamptz default null) returns int language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $$
 declare
   task uuid := (select d.task_id from tasker_engine.dlq d where d.entry_id = _entry_id);
   entry tasker_engine.dlq;
@@ -56,6 +59,7 @@ declare
   retried int;
 begin
   perform tasker_engine.require_read_committed();
+  perform tasker_engine.require_entry(_entry_id);
   perform pg_advisory_xact_lock(hashtextextended(_act_id::text, 0));
   select a.answer into known from tasker_engine.acts a where a.act_id = _act_id;
   if found then
@@ -104,6 +108,7 @@ create or replace function tasker_engine.hold_dlq(_entry_id uuid) returns tasker
 declare
   entry tasker_engine.dlq;
 begin
+  perform tasker_engine.require_entry(_entry_id);
   select * into entry from tasker_engine.dlq d where d.entry_id = _entry_id for no key update;
   if not found then
     raise exception 'there is no entry % in the dead letter queue', _entry_id using errcode = 'TK020', hint = '`tasker dlq list` shows those that there are';

@@ -1,7 +1,7 @@
 -- count_tasks: how many tasks a filter lets through (see read_filter). Up to _count_max they are counted; past that it is the
 -- planner's estimate, at least _count_max, and is_exact is false. (Volatile, because only then may it ask the planner.)
 create or replace function tasker_engine.count_tasks(_filter jsonb, _count_max int default 10000)
-returns table (count bigint, is_exact boolean) language plpgsql volatile
+returns table (count bigint, is_exact boolean) language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan set enable_seqscan = on set enable_indexscan = on set enable_indexonlyscan = on
 set enable_hashjoin = on set enable_mergejoin = on set jit = off set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
 declare

@@ -2,7 +2,7 @@
 --
 -- Keys, joined by and: states (any of), namespaces (any of), namespace, name, version, tags (all of), correlation_id, initiator,
 -- created_from, created_until, completed_from, completed_until (the ends of the ranges are not included), fields (an object:
--- declared path to value). templates null: all. lowest and above: the ids that the times of creation allow.
+-- declared path to value). templates null: all; of a confined caller those that it reaches. lowest and above: the ids that the times of creation allow.
 create or replace function tasker_engine.read_filter(
   _filter jsonb, out states tasker_engine.state[], out templates int[], out tags text[], out correlation_id uuid, out initiator text,
   out lowest uuid, out above uuid, out ended_from timestamptz, out ended_until timestamptz, out field_ids int[], out field_values text[])
@@ -28,12 +28,13 @@ begin
     ended_from := coalesce((_filter ->> 'completed_from')::timestamptz, '-infinity');
     ended_until := coalesce((_filter ->> 'completed_until')::timestamptz, 'infinity');
   end if;
-  if namespaces is not null or _filter ?| array['namespace', 'name', 'version'] then
+  if namespaces is not null or _filter ?| array['namespace', 'name', 'version'] or tasker_engine.is_confined() then
     templates := array(
       select t.template_id from tasker_engine.templates t join tasker_engine.namespaces n on n.namespace_id = t.namespace_id
       where (namespaces is null or n.name = any (namespaces)) and (_filter ->> 'namespace' is null or n.name = _filter ->> 'namespace')
         and (_filter ->> 'name' is null or t.name = _filter ->> 'name')
-        and (_filter ->> 'version' is null or t.version = _filter ->> 'version'));
+        and (_filter ->> 'version' is null or t.version = _filter ->> 'version')
+        and (not tasker_engine.is_confined() or n.name = any (tasker_engine.reached_names())));
   end if;
   if _filter ? 'fields' then
     select * into field_ids, field_values from tasker_engine.read_field_filter(_filter -> 'fields');
