@@ -40,6 +40,7 @@ def server(
     *,
     host: Annotated[str | None, Parameter(help="Where to listen; TASKER_SERVER_HOST, or loopback.")] = None,
     port: Annotated[int | None, Parameter(help="The port; TASKER_SERVER_PORT, or 8080; 0 takes a free one.")] = None,
+    grpc_port: Annotated[int | None, Parameter(help="The port of gRPC, which is not served without.")] = None,
     auth: Annotated[
         Literal["auto", "on", "off"] | None, Parameter(help="Whether callers say who they are; auto: beyond loopback.")
     ] = None,
@@ -54,6 +55,7 @@ def server(
 
     try:
         from tasker.cli.serving.api import Serving, decide_auth, serve
+        from tasker.cli.serving.grpc import check_grpc
 
         import_module("uvicorn")
     except ImportError as error:
@@ -69,7 +71,10 @@ def server(
         asks_who_calls=decide_auth(address, auth or settings.server_auth, is_insecure=insecure),
         processes=processes,
         templates=tuple(templates),
+        grpc_port=settings.server_grpc_port if grpc_port is None else grpc_port,
     )
+    if serving.grpc_port is not None:
+        check_grpc(settings)
     return serve(serving)
 
 

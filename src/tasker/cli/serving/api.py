@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import orjson
 
 from tasker.app import Tasker
 from tasker.cli.serving.child import configure_logs
+from tasker.cli.serving.grpc import reserved, with_grpc
 from tasker.embedded import Embedded, start
 from tasker.model.errors import SettingsError
 from tasker.settings import Settings
@@ -42,6 +43,8 @@ class Serving:
     asks_who_calls: bool
     processes: int = 1
     templates: tuple[str, ...] = ()
+    grpc_port: int | None = None
+    """None: gRPC is not served."""
 
 
 def decide_auth(host: str, auth: str, *, is_insecure: bool) -> bool:
@@ -76,6 +79,9 @@ def serve(serving: Serving) -> int:
         if dsn is None:
             dsn = stack.enter_context(_Released(start())).dsn
         asyncio.run(_check_database(dsn))
+        if serving.grpc_port is not None:
+            kept = stack.enter_context(reserved(serving.host, serving.grpc_port))
+            serving = replace(serving, grpc_port=kept.getsockname()[1])
         os.environ[_HANDED_DOWN] = orjson.dumps({**asdict(serving), "dsn": dsn}).decode()
         if serving.processes > 1 and _METRICS_FOLDER not in os.environ:
             os.environ[_METRICS_FOLDER] = stack.enter_context(tempfile.TemporaryDirectory(prefix="tasker-metrics-"))
@@ -145,6 +151,8 @@ def _announce(port: int, serving: Serving) -> None:
         else "no key is asked for"
     )
     print(f"tasker: serving http://{host}:{port}/v1 ({who}); /v1/docs describes it", file=sys.stderr, flush=True)
+    if serving.grpc_port is not None:
+        print(f"tasker: serving gRPC on {host}:{serving.grpc_port}", file=sys.stderr, flush=True)
 
 
 def application() -> FastAPI:
@@ -159,10 +167,13 @@ def application() -> FastAPI:
     tasker = Tasker(told["dsn"], templates=told["templates"], settings=settings, worker=False)
     engine = tasker.engine()
     asks = told["asks_who_calls"]
+    doorkeeper = authenticator(settings, engine.ask) if asks else None
     return create_app(
         engine,
-        authenticator=authenticator(settings, engine.ask) if asks else None,
-        running=tasker,
+        authenticator=doorkeeper,
+        running=tasker
+        if told["grpc_port"] is None
+        else with_grpc(tasker, engine, told["host"], told["grpc_port"], doorkeeper),
         hosts=LOOPBACK_NAMES if not asks and is_loopback(told["host"]) else None,
     )
 

@@ -50,18 +50,18 @@ async def list_tasks(asked: Asked) -> Fields:
 
 def _filter(fields: Fields) -> Fields:
     """The filter of a list as the operation takes it."""
-    created, tags, states = fields.pop("created_at", {}), fields.pop("tags", []), fields.pop("states", None)
-    sort = fields.pop("sort", {})
+    created, completed = fields.pop("created_at", {}), fields.pop("completed_at", {})
+    tags, states, sort = fields.pop("tags", None), fields.pop("states", None), fields.pop("sort", {})
     if sort.get("field", "created_at") != "created_at" or sort.get("direction", "desc") != "desc":
         raise InvalidInput("sort: lists are sorted by created_at, descending; leave sort out")
-    if len(tags) > 1:
-        raise InvalidInput("tags: a list is filtered by one tag at most")
     return {
         **fields,
         "status": states,
-        "tag": tags[0] if tags else None,
+        "tag": tags,
         "created_after": created.get("start"),
         "created_before": created.get("end"),
+        "completed_after": completed.get("start"),
+        "completed_before": completed.get("end"),
     }
 
 
