@@ -89,6 +89,12 @@ COMMANDS = (
         "tasker task summary 0198c0de-0000-7000-8000-000000000001",
     ),
     Command(
+        "task batches",
+        "tasker.cli.batches:batches",
+        "Show how far the batches of a task have come.",
+        "tasker task batches 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
         "task why",
         "tasker.cli.explaining:why",
         "Say what keeps each open step of a task from going on.",

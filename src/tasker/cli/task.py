@@ -82,17 +82,17 @@ def steps(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
 
     async def work(database: Database) -> int:
         view = await database.reads.task_view(database.connection, task)
-        ready = await database.reads.readiness(database.connection, [task])
+        ready = {each.number: each for each in await database.reads.readiness(database.connection, [task])}
         levels = (await database.reads.levels(database.connection, [task]))[task]
         if common.json:
             found = [
                 {
                     **step_as_json(step),
                     "level": levels[step.name],
-                    "ready_for_execution": each.ready_for_execution,
-                    "why": each.why,
+                    "ready_for_execution": each is not None and each.ready_for_execution,
+                    "why": None if each is None else each.why,
                 }
-                for step, each in zip(view.steps, ready, strict=True)
+                for step, each in ((step, ready.get(step.number)) for step in view.steps)
             ]
             print_json({"task_uuid": task, "status": view.status, "is_paused": view.is_paused, "steps": found})
             return exits.OK
@@ -103,9 +103,9 @@ def steps(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
                 step.status,
                 f"{step.tries}/{step.max_attempts}",
                 step.attempt,
-                each.why or (step.error and error_line(step.error)),
+                (each and each.why) or (step.error and error_line(step.error)),
             )
-            for step, each in zip(view.steps, ready, strict=True)
+            for step, each in ((step, ready.get(step.number)) for step in view.steps)
         ]
         print_table(("step", "level", "state", "tries", "attempt", "why"), rows, empty="no steps")
         return exits.OK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -11,10 +11,12 @@ from typing import Any
 import orjson
 
 from tasker.cli.show import console, duration, print_line, table, time
+from tasker.model.ids import FIRST_MEMBER
 from tasker.model.states import StepState
 from tasker.model.task import StepView, TaskInfo, TaskView
 
 _SHOWN_MAX = 200
+_MEMBERS_SHOWN_MAX = 20
 
 
 def as_json(view: TaskView) -> dict[str, Any]:
@@ -40,14 +42,17 @@ def print_task(view: TaskView) -> None:
         if value:
             print_line(f"  {name:12}{value}")
     console().print(steps_table(view))
+    names = {step.name for step in _worth_showing(view.steps)[0]}
     if view.results:
         print_line("Results")
     for name, result in view.results.items():
-        print_line(f"  {name}: {_short(result)}")
+        if name in names:
+            print_line(f"  {name}: {_short(result)}")
     if view.errors:
         print_line("Errors")
     for name, error in view.errors.items():
-        print_line(f"  {name}: {error_line(error)}", style="red")
+        if name in names:
+            print_line(f"  {name}: {error_line(error)}", style="red")
 
 
 def _facts(view: TaskView) -> list[tuple[str, str | None]]:
@@ -75,10 +80,24 @@ def _facts(view: TaskView) -> list[tuple[str, str | None]]:
 
 def steps_table(view: TaskView) -> Any:
     """The steps of a task, each with what it is at."""
-    rows = [
-        (step.name, step.status, f"{step.tries}/{step.max_attempts}", _took(step), _note(step)) for step in view.steps
-    ]
+    shown, hidden = _worth_showing(view.steps)
+    rows = [(step.name, step.status, f"{step.tries}/{step.max_attempts}", _took(step), _note(step)) for step in shown]
+    if hidden:
+        note = "members of batches: `tasker task batches`, `tasker task steps`"
+        rows.append((f"… {hidden:,} more", "", "", None, note))
     return table(("step", "state", "tries", "took", "note"), rows)
+
+
+def _worth_showing(steps: Sequence[StepView]) -> tuple[list[StepView], int]:
+    """The steps for a page, and how many are left out: of a large batch it shows those members that failed first, then
+    those that run."""
+    members = [step for step in steps if step.number >= FIRST_MEMBER]
+    if len(members) <= _MEMBERS_SHOWN_MAX:
+        return list(steps), 0
+    order = {StepState.ERROR: 0, StepState.WAITING_FOR_RETRY: 1, StepState.IN_PROGRESS: 2}
+    first = sorted(members, key=lambda step: (order.get(step.state, 3), step.number))[:_MEMBERS_SHOWN_MAX]
+    own = [step for step in steps if step.number < FIRST_MEMBER]
+    return [*own, *first], len(members) - len(first)
 
 
 def _took(step: StepView) -> str | None:

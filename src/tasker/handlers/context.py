@@ -16,15 +16,11 @@ import orjson
 
 from tasker.handlers.batch import Batch, is_members_json, read_members
 from tasker.handlers.results import encode_result
-from tasker.model.ids import step_uuid
+from tasker.model.ids import FIRST_MEMBER, plan_number, step_uuid
 from tasker.model.template import Step, Template
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
-
-
-_STEPS_MAX = 65_535
-"""Above this number a step is a member of a batch."""
 
 
 class StepContext:
@@ -208,8 +204,8 @@ class StepContext:
     @property
     def step(self) -> Step:
         """The step as its template defines it."""
-        steps, is_member = self.template.steps, self.number > _STEPS_MAX
-        place = (self.number >> 16 if is_member else self.number) - 1
+        steps, is_member = self.template.steps, self.number >= FIRST_MEMBER
+        place = plan_number(self.number) - 1
         # Steps are numbered in the order of their file; a search would be slow in templates of thousands.
         if 0 <= place < len(steps) and (is_member or steps[place].name == self.step_name):
             return steps[place]
@@ -236,7 +232,7 @@ class StepContext:
         batch_id, cursor = self._member
         config = self.step.batch
         value: dict[str, Any] = {} if cursor is None else orjson.loads(cursor)
-        return Batch(batch_id, self.number & 0xFFFF, value, config.cursor_field, config.failure_strategy)
+        return Batch(batch_id, self.number % FIRST_MEMBER, value, config.cursor_field, config.failure_strategy)
 
     @property
     def item(self) -> Any:
@@ -248,7 +244,7 @@ class StepContext:
     @property
     def item_index(self) -> int | None:
         """The item's place in its list, from 0; None in a step without `for_each`."""
-        return None if self._member is None or self.step.for_each is None else (self.number & 0xFFFF) - 1
+        return None if self._member is None or self.step.for_each is None else self.number % FIRST_MEMBER - 1
 
     @property
     def batch_size(self) -> int:

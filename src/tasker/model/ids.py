@@ -46,3 +46,12 @@ def step_uuid(task_uuid: UUID, number: int) -> UUID:
 def step_number(task_uuid: UUID, step: UUID, step_count: int) -> int | None:
     """The number of the task's step with this public id; None where none of its `step_count` steps has it."""
     return next((n for n in range(1, step_count + 1) if step_uuid(task_uuid, n) == step), None)
+
+
+FIRST_MEMBER = 65_536
+"""From this number on steps are members of batches: the batch's number times this, and their index in it."""
+
+
+def plan_number(number: int) -> int:
+    """The number under which a template has this step: of a member that of its batch."""
+    return number if number < FIRST_MEMBER else number // FIRST_MEMBER

@@ -10,14 +10,14 @@ from uuid import UUID
 import orjson
 
 from tasker.handlers import Handler, as_handler, encode_result, load_handler
-from tasker.model.ids import uuid7
+from tasker.model.ids import FIRST_MEMBER, uuid7
 from tasker.model.outcome import Outcome
 from tasker.model.template import HandlerRef, RetryPolicy, Step, StepType, Template
 from tasker.settings import Settings
 from tasker.submission import encode_context
 from tasker.testing.stage import Stage, run_here
 from tasker.worker.held import POOLS, Held, Member
-from tasker.worker.plans import FIRST_MEMBER, make_plan
+from tasker.worker.plans import make_plan
 
 _NAME = "handler_under_test"
 _SOURCE = "the_list"

@@ -9,6 +9,7 @@ from tasker import sql
 from tasker.handlers import Handler, outcome_of_error
 from tasker.handlers.batch import is_members_json, members_json
 from tasker.model.errors import RetryableError, TemplateError
+from tasker.model.ids import FIRST_MEMBER, plan_number
 from tasker.model.outcome import expanded, released
 from tasker.store.connection import Connection
 from tasker.store.definitions import read_definition
@@ -17,7 +18,7 @@ from tasker.store.verbs import Grant, Reply, Verbs
 from tasker.templates import from_definition
 from tasker.worker.held import POOLS, Held, Member
 from tasker.worker.log import log
-from tasker.worker.plans import FIRST_MEMBER, Plan, make_plan, plan_number, unreadable_plan
+from tasker.worker.plans import Plan, make_plan, unreadable_plan
 
 LOAD_MAX = 50
 UNREADABLE_DELAY_S = 5.0

@@ -65,15 +65,6 @@ def _handler_of(template: Template, step: Step, handlers: Mapping[str, Handler])
         return None
 
 
-FIRST_MEMBER = 65_536
-"""From this number on steps are members of batches: the batch's number times this, and their index in it."""
-
-
-def plan_number(number: int) -> int:
-    """The number under which a template has this step."""
-    return number if number < FIRST_MEMBER else number >> 16
-
-
 def unreadable_plan(template_id: int, number: int) -> StepPlan:
     """Stands for a step of a template that this version of Tasker cannot read."""
     step = Step(name=f"step {number}", handler=HandlerRef(callable=""))

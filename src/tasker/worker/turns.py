@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from tasker.model.ids import FIRST_MEMBER
 from tasker.model.outcome import released
 from tasker.store.connection import Connection
 from tasker.store.verbs import Reply, Report, Serving, Verbs
@@ -27,7 +28,6 @@ from tasker.worker.executor import Executor
 from tasker.worker.held import Held
 from tasker.worker.log import log
 from tasker.worker.outbox import Batch, Grants, Outbox
-from tasker.worker.plans import FIRST_MEMBER
 from tasker.worker.reporting import Reporting
 from tasker.worker.slots import Slots
 from tasker.worker.submissions import Answer, Prepare, Submissions
