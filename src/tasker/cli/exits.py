@@ -48,6 +48,7 @@ def codes() -> dict[type[BaseException], int]:
         errors.TemplateConflict: CONFLICT,
         errors.DatabaseUnavailable: DATABASE,
         errors.SchemaOutdated: DATABASE,
+        errors.ServerUnavailable: DATABASE,
         errors.EmbeddedPostgresError: DATABASE,
         errors.WrongIsolation: DATABASE,
         **dict.fromkeys((*DRIVER_ERRORS, ConnectionError), DATABASE),

@@ -34,6 +34,18 @@ class DatabaseUnavailable(TaskerError):
     code = "database_unavailable"
 
 
+class ServerUnavailable(TaskerError):
+    """The server does not answer."""
+
+    code = "server_unavailable"
+
+
+class ServerFault(TaskerError):
+    """The server failed, or what answers there is none of Tasker's."""
+
+    code = "server_fault"
+
+
 class SchemaOutdated(TaskerError):
     """The database's schema is not the one this version of Tasker needs: run `tasker db migrate`."""
 
