@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Fields = dict[str, Any]
-"""By name the kind: `str`, `int`, `num`, `bool`, `any`, `obj`, with `?` if it may be null; dicts and lists of one nest."""
+"""By name the kind: `str`, `int`, `num`, `bool`, `any`, `obj`, with `?` if it may be null; dicts and lists nest."""
 
 READINESS: Fields = {
     "workflow_step_uuid": "str", "task_uuid": "str", "named_step_uuid": "str", "name": "str", "current_state": "str",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from tasker import Settings
 from tasker.operations import OPERATIONS, PERMISSIONS, Operation, Scope
 from tasker.server.rest.routes import ROUTES
 
@@ -24,6 +28,16 @@ def test_rest_has_every_operation() -> None:
     assert {route.operation.name for route in ROUTES} == set(OPERATIONS)
     places = [(route.method, route.path) for route in ROUTES]
     assert len(places) == len(set(places))
+
+
+def test_the_page_names_every_route() -> None:
+    """docs/server.md has each route with its permission and no other, and each limit that is a setting."""
+    page = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
+    named = set(re.findall(r"^\| `(\w+ /[^`]+)` \|.*\| ([\w:]+) \|$", page, re.MULTILINE))
+    assert named == {(f"{route.method} {route.path}", route.operation.permission) for route in ROUTES}
+    for name in Settings.model_fields:
+        if name.endswith("_max") and name.startswith(("request_", "json_", "submit_", "streams_", "backlog_", "wait_")):
+            assert f"`TASKER_{name.upper()}`" in page
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
