@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from traceback import walk_tb
 from uuid import uuid4
 
 import orjson
@@ -14,6 +15,8 @@ from tasker.operations import fault_of, told
 from tasker.operations.faults import retry_after
 from tasker.worker.log import log
 
+PLACES_MAX = 12
+
 
 def refusal(error: Exception) -> Response:
     """The answer to a request that failed."""
@@ -24,12 +27,23 @@ def refusal(error: Exception) -> Response:
         body["error_id"] = str(uuid4())
         known = fault.status == 503
         say = log.warning if known else log.error
-        say(
-            "a request failed", error_id=body["error_id"], error=type(error).__name__, exc_info=None if known else error
-        )
+        about = {} if known else {"sqlstate": getattr(error, "sqlstate", None), "places": places(error)}
+        say("a request failed", error_id=body["error_id"], error=type(error).__name__, **about)
     headers = {"retry-after": str(body["retry_after_seconds"])} if retry_after(error) is not None else {}
     headers.update(_auth_headers(error))
     return Response(orjson.dumps({"error": body}), fault.status, headers, "application/json")
+
+
+def places(error: BaseException) -> list[str]:
+    """Where an error came from, the innermost last, as module, function and line.
+
+    The log has that in place of a traceback and of the error's own words, which quote rows, arguments and addresses.
+    """
+    frames = [
+        (frame.f_globals.get("__name__", "?"), frame.f_code.co_name, line)
+        for frame, line in walk_tb(error.__traceback__)
+    ]
+    return [f"{module}:{function}:{line}" for module, function, line in frames[-PLACES_MAX:]]
 
 
 def refused(code: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
