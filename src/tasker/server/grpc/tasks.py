@@ -24,7 +24,7 @@ async def get_task(asked: Asked) -> Fields:
 
 async def cancel_task(asked: Asked) -> Fields:
     """Success, or an error that says why not."""
-    return {"task": await asked.call(tasks.cancel_task), "success": True}
+    return {"task": await asked.call(tasks.cancel_task), "success": True, "message": "the task is cancelled"}
 
 
 async def list_tasks(asked: Asked) -> Fields:
