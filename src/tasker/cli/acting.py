@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-import orjson
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, StepName, TaskId, json_option, json_value
-from tasker.cli.database import Database, with_database
+from tasker.cli.common import StepName, TaskId, Where, json_option, json_value
+from tasker.cli.doors import Door, with_door
 from tasker.cli.show import print_json, print_line
 
 Reason = Annotated[str | None, Parameter(help="Why; it is kept in the history.")]
@@ -23,7 +23,7 @@ ActId = Annotated[UUID | None, Parameter(help="The same id again does nothing ag
 
 def cancel(
     task: TaskId, /, *, reason: Reason = None, actor: Actor = None, if_state: Seen = None, act_id: ActId = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Ends a task."""
     return _act("cancel", task, common, reason=reason, actor=actor, if_state=if_state, act_id=act_id)
@@ -31,7 +31,7 @@ def cancel(
 
 def pause(
     task: TaskId, /, *, reason: Reason = None, actor: Actor = None, if_state: Seen = None, act_id: ActId = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Pauses a task."""
     return _act("pause", task, common, reason=reason, actor=actor, if_state=if_state, act_id=act_id)
@@ -39,7 +39,7 @@ def pause(
 
 def resume(
     task: TaskId, /, *, reason: Reason = None, actor: Actor = None, if_state: Seen = None, act_id: ActId = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Lets a paused task go on."""
     return _act("resume", task, common, reason=reason, actor=actor, if_state=if_state, act_id=act_id)
@@ -47,7 +47,7 @@ def resume(
 
 def retry(
     task: TaskId, step: StepName, /, *, reason: Reason = None, actor: Actor = None, if_state: Seen = None,
-    act_id: ActId = None, common: Common = Common(),  # noqa: B008
+    act_id: ActId = None, common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Runs a failed step again."""
     return _act("retry", task, common, step=step, reason=reason, actor=actor, if_state=if_state, act_id=act_id)
@@ -55,7 +55,7 @@ def retry(
 
 def resolve(
     task: TaskId, step: StepName, /, *, reason: Reason = None, actor: Actor = None, if_state: Seen = None,
-    act_id: ActId = None, common: Common = Common(),  # noqa: B008
+    act_id: ActId = None, common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Counts a step as done."""
     return _act("resolve", task, common, step=step, reason=reason, actor=actor, if_state=if_state, act_id=act_id)
@@ -65,43 +65,42 @@ def complete(
     task: TaskId, step: StepName, /, *,
     result: Annotated[str, json_option("The step's result, as JSON")],
     reason: Reason = None, actor: Actor = None, if_state: Seen = None, act_id: ActId = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Gives a step its result."""
-    text = orjson.dumps(json_value(result, "--result")).decode()
+    given = json_value(result, "--result")
     return _act(
-        "complete", task, common, step=step, reason=reason, actor=actor, if_state=if_state, act_id=act_id, result=text
+        "complete", task, common, step=step, reason=reason, actor=actor, if_state=if_state, act_id=act_id, result=given
     )
 
 
 def _act(
     action: str,
     task: UUID,
-    common: Common,
+    common: Where,
     *,
     step: str | None = None,
     reason: str | None,
     actor: str | None,
     if_state: str | None,
     act_id: UUID | None,
-    result: str | None = None,
+    result: Any = None,
 ) -> int:
     """One action, recorded with who and why; an answer that was lost can be asked for again by the same id."""
 
-    async def work(database: Database) -> dict[str, Any]:
-        return await database.verbs.act(
-            database.connection,
-            act_id or uuid4(),
+    async def work(door: Door) -> Mapping[str, Any]:
+        return await door.act(
             action,
             task,
-            number=None if step is None else await _number(database, task, step),
+            step=step,
+            act_id=act_id or uuid4(),
             seen_state=if_state,
             actor=actor or login_name(),
             reason=reason,
             result=result,
         )
 
-    answer = with_database(common, work)
+    answer = with_door(common, work)
     stands = {name: answer[name] for name in ("task_state", "is_paused", "step_state")}
     if common.json:
         print_json({"action": action, "task_uuid": task, "step": step, **stands})
@@ -110,10 +109,6 @@ def _act(
     else:
         print_line(f"task {task} is {answer['task_state']}{', paused' if answer['is_paused'] else ''}")
     return exits.OK
-
-
-async def _number(database: Database, task: UUID, step: str) -> int:
-    return (await database.reads.task_view(database.connection, task)).step(step).number
 
 
 def login_name() -> str:

@@ -37,6 +37,15 @@ class Common(Output):
     ] = None
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where(Common):
+    """The options of every command that a server can do as well as a database."""
+
+    url: Annotated[str | None, Parameter(help="The address of a server to use, in place of a database.")] = None
+    profile: Annotated[str | None, Parameter(help="The server to use, by its name in the file of profiles.")] = None
+
+
 TaskId = Annotated[UUID, Parameter(help="The task's id.")]
 StepName = Annotated[str, Parameter(help="The step's name.")]
 Seconds = float

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tasker.cli.common import Common
+from tasker.cli.exits import UsageError
 from tasker.cli.show import working
 from tasker.model.errors import SettingsError
 
@@ -87,10 +89,17 @@ async def opened(common: Common, *, migrates: bool = True) -> AsyncGenerator[Dat
 
 
 def with_database(common: Common, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Runs `work` on the database; what it answers."""
+    """Runs `work` on the database; what it answers. Raises UsageError where the environment names only a server."""
+    _check_database_is_meant(common)
 
     async def run() -> T:
         async with opened(common) as database:
             return await work(database)
 
     return asyncio.run(run())
+
+
+def _check_database_is_meant(common: Common) -> None:
+    names = [name for name in ("TASKER_URL", "TASKER_PROFILE") if os.environ.get(name)]
+    if names and not common.database_url and not os.environ.get("TASKER_DATABASE_URL"):
+        raise UsageError(f"{names[0]} names a server, and this command works on the database itself: --database-url")

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, TaskId
-from tasker.cli.database import Database, with_database
+from tasker.cli.common import TaskId, Where
+from tasker.cli.doors import Door, with_door
 from tasker.cli.show import print_json, print_line, print_table
 from tasker.model.errors import StepNotFound
 from tasker.model.why import StepWhy, TaskWhy
@@ -19,15 +19,14 @@ def why(
     /,
     *,
     step: Annotated[str | None, Parameter(help="Only this step.")] = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Shows every condition that keeps the open steps of a task from going on."""
-    from tasker.store.why import explain_task
 
-    async def work(database: Database) -> TaskWhy:
-        return await explain_task(database.connection, task, schema=database.settings.schema_name)
+    async def work(door: Door) -> TaskWhy:
+        return await door.explain(task)
 
-    found = with_database(common, work)
+    found = with_door(common, work)
     steps = [each for each in found.steps if step in (None, each.name)]
     if step is not None and not steps:
         raise StepNotFound(f'task {task} has no open step "{step}": `tasker task steps {task}` shows all of them')

@@ -9,8 +9,8 @@ from uuid import UUID
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, Seconds, flag, json_option, json_value, many, moment, template_name
-from tasker.cli.database import Database, with_database
+from tasker.cli.common import Seconds, Where, flag, json_option, json_value, many, moment, template_name
+from tasker.cli.doors import Door, with_door
 from tasker.cli.show import print_json, print_line
 from tasker.cli.waiting import ended, show_end
 from tasker.model.errors import InvalidInput
@@ -34,10 +34,10 @@ def submit(
     parent_correlation_id: Annotated[UUID | None, Parameter(help="What this belongs below.")] = None,
     wait: Annotated[bool, flag("Wait until it has ended; the exit code says how.")] = False,
     timeout: Annotated[Seconds | None, Parameter(help="With --wait: for so many seconds at most.")] = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Creates one task."""
-    from tasker.submission import Submission, TaskRequest
+    from tasker.submission import TaskRequest
 
     _check(start_at, delay, timeout if wait else None)
     namespace, name, version = template_name(template)
@@ -56,18 +56,17 @@ def submit(
         parent_correlation_id=parent_correlation_id,
     )
 
-    async def work(database: Database) -> int:
-        submission = Submission(database.verbs, database.settings)
-        (made,) = await submission.submit(database.connection, namespace, name, version, [request])
+    async def work(door: Door) -> int:
+        made = await door.submit(namespace, name, version, request)
         if wait:
-            return show_end(await ended(database, made.task_uuid, timeout), common, asdict(made))
+            return show_end(await ended(door, made.task_uuid, timeout), common, asdict(made))
         if common.json:
             print_json(made)
         else:
             print_line(f"{made.task_uuid}{'  (it existed already)' if made.is_duplicate else ''}")
         return exits.OK
 
-    return with_database(common, work)
+    return with_door(common, work)
 
 
 def _check(start_at: str | None, delay: float | None, timeout: float | None) -> None:

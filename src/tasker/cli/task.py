@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Annotated, Any
-from uuid import UUID
 
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, TaskId, flag
-from tasker.cli.database import Database, with_database
+from tasker.cli.common import TaskId, Where, flag
+from tasker.cli.doors import Door, with_door
 from tasker.cli.filters import Which
 from tasker.cli.show import duration, print_json, print_line, print_table, time
 from tasker.cli.task_pages import as_json, error_line, listed_as_json, print_task, step_as_json
-from tasker.model.errors import TaskNotFound
 from tasker.model.task import TaskCount, TaskPage, TaskView, Transition
 
 
@@ -24,18 +22,16 @@ def list_tasks(
     limit: Annotated[int, Parameter(help="How many, 500 at most.")] = 20,
     cursor: Annotated[str | None, Parameter(help="The next_cursor of the page before.")] = None,
     count: Annotated[bool, flag("Say how many there are in all; an estimate past 10,000.")] = False,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Lists a page of tasks."""
-    from tasker.store.lists import count_tasks
 
-    async def work(database: Database) -> tuple[TaskPage, TaskCount | None]:
-        asked, connection = which.filter(), database.connection
-        page = await database.reads.task_page(connection, asked, limit=limit, cursor=cursor)
-        schema = database.settings.schema_name
-        return page, await count_tasks(connection, asked, schema=schema) if count else None
+    async def work(door: Door) -> tuple[TaskPage, TaskCount | None]:
+        asked = which.filter()
+        page = await door.task_page(asked, limit=limit, cursor=cursor)
+        return page, await door.count_tasks(asked) if count else None
 
-    page, counted = with_database(common, work)
+    page, counted = with_door(common, work)
     if common.json:
         document: dict[str, Any] = {"tasks": [listed_as_json(task) for task in page.tasks]}
         more = {} if counted is None else {"count": counted.count, "count_is_exact": counted.is_exact}
@@ -63,13 +59,13 @@ def _print_page(page: TaskPage) -> None:
         print_line(f"more: --cursor {page.next_cursor}", style="dim")
 
 
-def get(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
+def get(task: TaskId, /, *, common: Where = Where()) -> int:  # noqa: B008
     """Shows a task."""
 
-    async def work(database: Database) -> TaskView:
-        return await database.reads.task_view(database.connection, task)
+    async def work(door: Door) -> TaskView:
+        return await door.task_view(task)
 
-    view = with_database(common, work)
+    view = with_door(common, work)
     if common.json:
         print_json(as_json(view))
     else:
@@ -77,13 +73,13 @@ def get(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
     return exits.OK
 
 
-def steps(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
+def steps(task: TaskId, /, *, common: Where = Where()) -> int:  # noqa: B008
     """Shows the steps of a task."""
 
-    async def work(database: Database) -> int:
-        view = await database.reads.task_view(database.connection, task)
-        ready = {each.number: each for each in await database.reads.readiness(database.connection, [task])}
-        levels = (await database.reads.levels(database.connection, [task]))[task]
+    async def work(door: Door) -> int:
+        view = await door.task_view(task)
+        ready = await door.readiness(task)
+        levels = await door.levels(task)
         if common.json:
             found = [
                 {
@@ -110,7 +106,7 @@ def steps(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
         print_table(("step", "level", "state", "tries", "attempt", "why"), rows, empty="no steps")
         return exits.OK
 
-    return with_database(common, work)
+    return with_door(common, work)
 
 
 def history(
@@ -118,14 +114,12 @@ def history(
     /,
     *,
     step: Annotated[str | None, Parameter(help="Only the moves of this step.")] = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Shows the moves of a task."""
 
-    async def work(database: Database) -> int:
-        view = await database.reads.task_view(database.connection, task)
-        number = None if step is None else view.step(step).number
-        moves = await database.reads.history(database.connection, [task], number)
+    async def work(door: Door) -> int:
+        moves = await door.history(task, step)
         if common.json:
             print_json({"task_uuid": task, "transitions": moves})
             return exits.OK
@@ -133,7 +127,7 @@ def history(
         print_table(("at", "step", "from", "to", "attempt", "by", "because"), rows, empty="nothing has happened")
         return exits.OK
 
-    return with_database(common, work)
+    return with_door(common, work)
 
 
 def _move(move: Transition) -> tuple[object, ...]:
@@ -143,14 +137,11 @@ def _move(move: Transition) -> tuple[object, ...]:
     return at, move.name or "(task)", move.from_state, move.to_state, move.attempt, who, why
 
 
-def summary(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
+def summary(task: TaskId, /, *, common: Where = Where()) -> int:  # noqa: B008
     """Shows where the time of a task went."""
 
-    async def work(database: Database) -> int:
-        found = await database.reads.summaries(database.connection, [task])
-        if not found:
-            raise _not_found(task)
-        known = found[0]
+    async def work(door: Door) -> int:
+        known = await door.summary(task)
         if common.json:
             print_json({**asdict(known), "critical_path": [timing.name for timing in known.critical_path]})
             return exits.OK
@@ -171,8 +162,4 @@ def summary(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
         )
         return exits.OK
 
-    return with_database(common, work)
-
-
-def _not_found(task: UUID) -> TaskNotFound:
-    return TaskNotFound(f"there is no task {task}: `tasker task list` shows those that there are")
+    return with_door(common, work)

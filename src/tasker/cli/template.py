@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -10,9 +11,10 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, Output, flag, many, template_name
-from tasker.cli.database import Database, read_settings, with_database
-from tasker.cli.show import bar, print_json, print_line, print_table, time
+from tasker.cli.common import Output, Where, flag, many, template_name
+from tasker.cli.database import read_settings
+from tasker.cli.doors import Door, with_door
+from tasker.cli.show import print_json, print_line, print_table, time
 from tasker.model.template import Template
 from tasker.templates import Loaded, from_definition, load_file, load_paths, to_definition
 from tasker.templates import graph as graphs
@@ -77,29 +79,22 @@ def publish(
     *,
     force: Annotated[bool, flag("Publish changed content under the same version, as a new revision.")] = False,
     environment: Environment = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Publishes template files: all, or none."""
-    from tasker.templates.publishing import Published
-    from tasker.templates.publishing import publish as publish_one
-
     loaded = sorted(_load(paths, environment), key=lambda one: one.template.full_name)
 
-    async def work(database: Database) -> list[Published]:
-        published: list[Published] = []
-        with bar("publishing") as show:
-            async with database.connection.transaction(isolation="read_committed"):
-                for one in loaded:
-                    published.append(await publish_one(database.connection, database.verbs, one.template, force=force))
-                    show(len(published), len(loaded))
-        return published
+    templates = [one.template for one in loaded]
 
-    done = with_database(common, work)
+    async def work(door: Door) -> Sequence[tuple[int, bool]]:
+        return await door.publish(templates, force=force)
+
+    done = list(zip(templates, with_door(common, work), strict=True))
     if common.json:
-        print_json({"templates": [_published(one.template, one.template_id, is_new=one.is_new) for one in done]})
+        print_json({"templates": [_published(one, number, is_new=is_new) for one, (number, is_new) in done]})
         return exits.OK
-    for one in done:
-        print_line(f"{one.template.full_name} {'is published' if one.is_new else 'was published already'}")
+    for one, (_, is_new) in done:
+        print_line(f"{one.full_name} {'is published' if is_new else 'was published already'}")
     return exits.OK
 
 
@@ -120,14 +115,12 @@ def list_templates(
     every: Annotated[
         bool, Parameter(name="--all", negative=(), show_default=False, help="Older versions too.")
     ] = False,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Lists published templates."""
 
-    async def work(database: Database) -> int:
-        found = await database.reads.templates(
-            database.connection, namespace=namespace, name=name, only_newest=not every
-        )
+    async def work(door: Door) -> int:
+        found = await door.templates(namespace=namespace, name=name, only_newest=not every)
         if common.json:
             print_json({"templates": found})
             return exits.OK
@@ -136,24 +129,24 @@ def list_templates(
         print_table(columns, rows, empty="no templates: publish some with `tasker template publish FILES`")
         return exits.OK
 
-    return with_database(common, work)
+    return with_door(common, work)
 
 
 Reference = Annotated[str, Parameter(help="namespace/name, or namespace/name@version.")]
 
 
-def show(template: Reference, /, *, common: Common = Common()) -> int:  # noqa: B008
+def show(template: Reference, /, *, common: Where = Where()) -> int:  # noqa: B008
     """Prints a published template."""
 
-    async def work(database: Database) -> int:
-        found = await database.reads.template(database.connection, *template_name(template))
+    async def work(door: Door) -> int:
+        found = await door.template(*template_name(template))
         if common.json:
             print_json(found)
         else:
             _print_yaml(to_definition(from_definition(dict(found.definition))))
         return exits.OK
 
-    return with_database(common, work)
+    return with_door(common, work)
 
 
 def _print_yaml(definition: dict[str, Any]) -> None:
@@ -181,18 +174,18 @@ def graph(
     *,
     mermaid: Annotated[bool, flag("As a Mermaid flowchart.")] = False,
     environment: Environment = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Draws the graph of a template: its levels as a tree, or a flowchart."""
 
-    async def work(database: Database) -> Template:
-        found = await database.reads.template(database.connection, *template_name(template))
+    async def work(door: Door) -> Template:
+        found = await door.template(*template_name(template))
         return from_definition(dict(found.definition))
 
     if Path(template).is_file():
         found = load_file(template, environment=environment or read_settings().env).template
     else:
-        found = with_database(common, work)
+        found = with_door(common, work)
     if common.json:
         edges = [[parent, step.name] for step in found.steps for parent in step.dependencies]
         print_json({"template": found.full_name, "levels": graphs.levels(found), "edges": edges})

@@ -1,0 +1,97 @@
+"""Which door a command takes: a server or the database."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from cli_shell import Shell
+from support.serving import served
+
+from tasker import Tasker
+from tasker.server.auth import Authenticator
+from tasker.server.auth.wiring import authenticator
+from tasker.settings import Settings
+
+LIST = ("task", "list")
+
+
+def test_a_server_is_named_by_words_or_the_environment(
+    shop: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """--url and --profile, then --database-url, then TASKER_URL: each leads to the same tasks."""
+    made = shop.ok("task", "submit", "shop/order", "--context", '{"item": "cup"}')["task_uuid"]
+    with served(lambda: Tasker(shop.dsn, worker=False).asgi()) as serving:
+        file = tmp_path / "config" / "tasker" / "profiles.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text(f'[shop]\nurl = "{serving.url}"\n')
+        monkeypatch.delenv("TASKER_DATABASE_URL")
+        for words in (("--url", serving.url), ("--profile", "shop"), ("--database-url", shop.dsn)):
+            assert [task["task_uuid"] for task in shop.ok(*LIST, *words)["tasks"]] == [made]
+        monkeypatch.setenv("TASKER_PROFILE", "shop")
+        assert shop.ok("task", "get", made)["context"]["item"] == "cup"
+
+
+def test_both_doors_show_the_same(shop: Shell) -> None:
+    """Every document of a task is the same from a server as from the database."""
+    made = shop.ok("task", "submit", "shop/order", "--context", '{"item": "cup"}')["task_uuid"]
+    with shop.working(handlers=["price", "charge"]):
+        shop.ok("task", "wait", made)
+    with served(lambda: Tasker(shop.dsn, worker=False).asgi()) as serving:
+        for command in ("get", "steps", "history", "summary", "why", "wait"):
+            here = shop.ok("task", command, made)
+            there = shop.ok("task", command, made, "--url", serving.url)
+            if command == "history":
+                here, there = ({**one, "transitions": _sorted(one["transitions"])} for one in (here, there))
+            assert there == here, command
+        for words in (("template", "list"), ("template", "show", "shop/order"), LIST):
+            assert shop.ok(*words, "--url", serving.url) == shop.ok(*words), words
+
+
+def _sorted(moves: list[dict[str, object]]) -> list[dict[str, object]]:
+    return sorted(moves, key=lambda move: (move["number"], move["seq"]))
+
+
+def test_two_places_are_refused(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server and a database, or a server twice, are a usage error; so is a server for what only a database can do."""
+    for words in (("--url", "http://here", "--database-url", shell.dsn), ("--url", "http://here", "--profile", "x")):
+        ran = shell.run(*LIST, *words)
+        assert (ran.code, ran.out) == (2, "")
+    monkeypatch.delenv("TASKER_DATABASE_URL")
+    monkeypatch.setenv("TASKER_URL", "http://here")
+    ran = shell.run("auth", "key", "list")
+    assert ran.code == 2
+    assert "--database-url" in ran.err
+
+
+def test_a_server_that_is_away_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends with 5, and one line says where it was looked for."""
+    monkeypatch.setattr("tasker.client.async_http.WAIT_MAX_S", 0.01)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        ran = shell.run(*LIST, "--url", url)
+    assert (ran.code, ran.out) == (5, "")
+    assert ran.err.startswith(f"tasker: {url} does not answer")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_key_opens_a_server(shop: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With TASKER_API_KEY the server lets the command in; without it the refusal is told, and no key is shown."""
+    key = shop.ok("auth", "key", "create", "cli", "--role", "admin", "--all-namespaces")["key"]
+
+    def api() -> object:
+        tasker = Tasker(shop.dsn, worker=False)
+        asks: Authenticator = authenticator(Settings(), tasker.engine().ask)  # type: ignore[call-arg]
+        return tasker.asgi(authenticator=asks)
+
+    with served(api) as serving:
+        refused = shop.run(*LIST, "--url", serving.url)
+        assert (refused.code, refused.out) == (1, "")
+        monkeypatch.setenv("TASKER_API_KEY", key)
+        assert shop.ok(*LIST, "--url", serving.url) == {"tasks": [], "next_cursor": None}
+        monkeypatch.setenv("TASKER_API_KEY", key[:-3] + "abc")
+        wrong = shop.run(*LIST, "--url", serving.url)
+        assert wrong.code == 1
+        assert key[-12:-3] not in wrong.err
