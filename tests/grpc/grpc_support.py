@@ -50,6 +50,7 @@ class Client:
     """Calls the services over a channel; `metadata` goes with every call."""
 
     channel: aio.Channel
+    address: str
     metadata: tuple[tuple[str, str], ...] = ()
 
     def request(self, service: str, method: str, /, **fields: Any) -> Any:
@@ -111,7 +112,7 @@ async def client_of(
     tasker.settings = tasker.settings.model_copy(update=settings)
     server = GrpcServer(tasker.engine(), Listening(host="127.0.0.1", port=0), authenticator=authenticator)
     async with server, aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield Client(channel, tuple((metadata or {}).items()))
+        yield Client(channel, f"127.0.0.1:{server.port}", tuple((metadata or {}).items()))
 
 
 NOBODY = str(UUID("01987654-0000-7000-8000-000000000001"))

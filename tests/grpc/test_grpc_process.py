@@ -22,7 +22,7 @@ async def client_at(address: str) -> AsyncGenerator[Client]:
     """A client of that server, once it answers."""
     async with aio.insecure_channel(address) as channel:
         await asyncio.wait_for(channel.channel_ready(), 60)
-        yield Client(channel)
+        yield Client(channel, address)
 
 
 @pytest.fixture

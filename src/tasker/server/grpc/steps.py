@@ -21,7 +21,9 @@ async def resolve_step(asked: Asked) -> Fields:
     of_step = {name: said.pop(name) for name in ("task_uuid", "step_uuid") if name in said}
     if (action := said.get("action_type")) is None:
         raise InvalidInput(f"action_type: say which, one of {', '.join(_BY)}")
-    said[_BY[action]] = said.pop("performed_by", "")
+    if not said.get("performed_by"):
+        raise InvalidInput("performed_by: say who does it")
+    said[_BY[action]] = said.pop("performed_by")
     said.setdefault("reason", "")
     completion = {name: said.pop(name) for name in ("result", "metadata") if name in said}
     if action == "complete_manually":
