@@ -21,6 +21,7 @@ GROUPS = {
     "template": "Check, publish and draw templates.",
     "handler": "See what handlers templates need, and which workers have them.",
     "dlq": "Look after tasks that need somebody.",
+    "analytics": "See how tasks and steps fare.",
     "db": "Look after the database.",
     "auth": "Say who may call the server.",
     "auth key": "Make and end API keys.",
@@ -99,6 +100,12 @@ COMMANDS = (
         "tasker.cli.explaining:why",
         "Say what keeps each open step of a task from going on.",
         "tasker task why 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
+        "task analyze",
+        "tasker.cli.analytics:analyze",
+        "Show a task as a graph at work: levels, longest ways, what holds it up.",
+        "tasker task analyze 0198c0de-0000-7000-8000-000000000001",
     ),
     Command(
         "task wait",
@@ -243,6 +250,36 @@ COMMANDS = (
         "tasker.cli.dlq:requeue",
         "Try the failed steps of an entry's task again, and resolve the entry.",
         "tasker dlq requeue 0198c0de-0000-7000-8000-000000000001 --reason 'gateway is back'",
+    ),
+    Command(
+        "analytics performance",
+        "tasker.cli.analytics:performance",
+        "Show how the tasks of a time fared: how many, how long, how well.",
+        "tasker analytics performance --since 2h --namespace ecommerce",
+    ),
+    Command(
+        "analytics durations",
+        "tasker.cli.analytics:durations",
+        "Show how long steps ran: averages and percentiles by step, handler, template or namespace.",
+        "tasker analytics durations --by handler --order total",
+    ),
+    Command(
+        "analytics tasks",
+        "tasker.cli.analytics:tasks",
+        "Show how long tasks took, by template.",
+        "tasker analytics tasks --since 7d",
+    ),
+    Command(
+        "analytics throughput",
+        "tasker.cli.analytics:throughput",
+        "Show what ended in each interval of a time.",
+        "tasker analytics throughput --interval 600 --since 6h",
+    ),
+    Command(
+        "analytics bottlenecks",
+        "tasker.cli.analytics:bottlenecks",
+        "Show what takes longest and fails most, and what to do about it.",
+        "tasker analytics bottlenecks --since 2h",
     ),
     Command(
         "db migrate",
