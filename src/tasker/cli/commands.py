@@ -20,6 +20,7 @@ GROUPS = {
     "step": "Repair the steps of a task by hand.",
     "template": "Check, publish and draw templates.",
     "handler": "See what handlers templates need, and which workers have them.",
+    "bulk": "Do one thing to many tasks.",
     "dlq": "Look after tasks that need somebody.",
     "analytics": "See how tasks and steps fare.",
     "db": "Look after the database.",
@@ -138,6 +139,18 @@ COMMANDS = (
         "tasker task resume 0198c0de-0000-7000-8000-000000000001",
     ),
     Command(
+        "task rerun",
+        "tasker.cli.rerunning:rerun",
+        "Run a task again from one of its steps, as a new task, with another input if you like.",
+        """tasker task rerun 0198c0de-0000-7000-8000-000000000001 --from charge_card --patch '{"tax": 7}' --dry-run""",
+    ),
+    Command(
+        "task lineage",
+        "tasker.cli.rerunning:lineage",
+        "Show which reruns a task belongs to.",
+        "tasker task lineage 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
         "step retry",
         "tasker.cli.acting:retry",
         "Run a failed step again, with all its tries.",
@@ -202,6 +215,36 @@ COMMANDS = (
         "tasker.cli.discovery:list_namespaces",
         "List the namespaces, with their templates, handlers and workers.",
         "tasker handler namespaces",
+    ),
+    Command(
+        "bulk run",
+        "tasker.cli.bulk:run",
+        "Cancel, pause, resume or retry every task that a filter lets through.",
+        "tasker bulk run retry --state error --namespace ecommerce --since 2h --yes",
+    ),
+    Command(
+        "bulk list",
+        "tasker.cli.bulk:list_jobs",
+        "List the jobs that act on many tasks, newest first.",
+        "tasker bulk list",
+    ),
+    Command(
+        "bulk get",
+        "tasker.cli.bulk:get",
+        "Show a job, and what became of each of its tasks.",
+        "tasker bulk get 0198c0de-0000-7000-8000-000000000001 --refused",
+    ),
+    Command(
+        "bulk resume",
+        "tasker.cli.bulk:resume",
+        "Drive a job on until it is over; workers do so by themselves.",
+        "tasker bulk resume 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
+        "bulk stop",
+        "tasker.cli.bulk:stop",
+        "Stop a job where it is; what it has done stays done.",
+        "tasker bulk stop 0198c0de-0000-7000-8000-000000000001",
     ),
     Command(
         "dlq list",
