@@ -62,6 +62,8 @@ class Job:
     job_uuid: UUID
     action: BulkAction
     filter: Mapping[str, Any]
+    namespaces: tuple[str, ...] | None
+    """Those that the filter names; None is all."""
     actor: str
     reason: str | None
     status: JobStatus

@@ -112,6 +112,7 @@ async def job_items(
 
 def _job(known: dict[str, Any]) -> Job:
     rest = {name: value for name, value in known.items() if name not in ("job_id", "below")}
+    rest["namespaces"] = None if known["namespaces"] is None else tuple(known["namespaces"])
     return Job(job_uuid=known["job_id"], **rest)
 
 

@@ -11,11 +11,13 @@ create table tasker_engine.forks (
   at timestamptz not null);
 create index forks_by_origin on tasker_engine.forks (origin_id);
 
--- Actions on many tasks. A job goes on wherever it was: `below` is the id under which it looks for the next tasks.
+-- Actions on many tasks. A job goes on wherever it was: `below` is the id under which it looks for the next tasks. namespaces:
+-- those that its filter names; null: all.
 create table tasker_engine.jobs (
   job_id uuid primary key,
   action text not null check (action in ('cancel', 'pause', 'resume', 'retry')),
   filter jsonb not null,
+  namespaces text[],
   actor text not null,
   reason text,
   status text not null default 'running' check (status in ('running', 'done', 'stopped')),

@@ -20,8 +20,10 @@ begin
     raise exception 'the filter lets more than % tasks through', _tasks_max using errcode = 'TK012',
       hint = 'narrow it, or allow more tasks';
   end if;
-  insert into tasker_engine.jobs (job_id, action, filter, actor, reason, tasks_max, matched, below, created_at, updated_at)
-  values (_job_id, _action, _filter, _actor, _reason, _tasks_max, matched.count, tasker_engine.uuid7_floor(_now + interval '1 second'), _now, _now);
+  insert into tasker_engine.jobs (job_id, action, filter, namespaces, actor, reason, tasks_max, matched, below, created_at, updated_at)
+  values (_job_id, _action, _filter, case
+      when _filter ? 'namespaces' then array(select jsonb_array_elements_text(_filter -> 'namespaces'))
+      when _filter ? 'namespace' then array[_filter ->> 'namespace'] end, _actor, _reason, _tasks_max, matched.count, tasker_engine.uuid7_floor(_now + interval '1 second'), _now, _now);
   return _job_id;
 end $$;
 
