@@ -2,7 +2,7 @@
 
     python bench/analysis.py [--steps 1000] [--runs 15] [--sample 50] [--database-url DSN]
 
-Five questions about a half-finished task of a random graph (three parents a step), each asked in one round trip, the
+Six questions about a half-finished task of a random graph (three parents a step), each asked in one round trip, the
 records for Python included; the median counts. Beside each the same, asked step by step, as a program without these
 reads would: prepared queries on the same connection, for a sample of the steps, counted up to all of them.
 
@@ -11,6 +11,7 @@ reads would: prepared queries on the same connection, for a sample of the steps,
     summary        a step's row, its rule, its moves, and the ends of its parents
     levels         the longest way from a first step to this one
     why            a step's row, its rule, its moves, the states of its parents, when it comes due, who serves it
+    analysis       a step's row, its rule, its moves, the ends of its parents, the longest way to it
 
 Asked: at most 50 ms each, and at least 50 times less than step by step. The exit code is 1 if any is missed.
 """
@@ -32,6 +33,7 @@ from tasker.bench.cli import server
 from tasker.model.ids import uuid7
 from tasker.model.outcome import succeeded
 from tasker.model.template import HandlerRef, Step, Template
+from tasker.store.analytics import analyze_tasks
 from tasker.store.connection import Connection, connect
 from tasker.store.migrate import migrate
 from tasker.store.reads import Reads
@@ -69,6 +71,7 @@ STEP_BY_STEP = {
     "summary": (ROW, RULE, MOVES, PARENTS),
     "levels": (LEVEL,),
     "why": (ROW, RULE, MOVES, PARENTS, DUE, SERVED),
+    "analysis": (ROW, RULE, MOVES, PARENTS, LEVEL),
 }
 
 
@@ -123,7 +126,7 @@ async def half_done_task(connection: Connection, steps: int) -> UUID:
 
 
 async def measure(dsn: str, steps: int, runs: int, sample: int) -> list[Figure]:
-    """The five questions, both ways."""
+    """The six questions, both ways."""
     writer, reader = await connect(dsn), await connect(dsn, pinned=False)
     await migrate(writer)
     task = await half_done_task(writer, steps)
@@ -134,6 +137,7 @@ async def measure(dsn: str, steps: int, runs: int, sample: int) -> list[Figure]:
         "summary": reads.summaries,
         "levels": reads.levels,
         "why": explain_tasks,
+        "analysis": analyze_tasks,
     }
     figures: list[Figure] = []
     for question, ask in questions.items():

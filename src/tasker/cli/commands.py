@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command. `target` is imported when the command runs."""
-
-    words: str
-    target: str
-    summary: str
-    example: str
-
+from tasker.cli.command import Command
+from tasker.cli.operating import OPERATING
 
 GROUPS = {
     "task": "Submit tasks, look at them, act on them.",
     "step": "Repair the steps of a task by hand.",
     "template": "Check, publish and draw templates.",
     "handler": "See what handlers templates need, and which workers have them.",
+    "bulk": "Do one thing to many tasks.",
     "dlq": "Look after tasks that need somebody.",
+    "analytics": "See how tasks and steps fare.",
     "db": "Look after the database.",
     "auth": "Say who may call the server.",
     "auth key": "Make and end API keys.",
@@ -101,6 +93,12 @@ COMMANDS = (
         "tasker task why 0198c0de-0000-7000-8000-000000000001",
     ),
     Command(
+        "task analyze",
+        "tasker.cli.analytics:analyze",
+        "Show a task as a graph at work: levels, longest ways, what holds it up.",
+        "tasker task analyze 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
         "task wait",
         "tasker.cli.waiting:wait",
         "Wait until a task has ended; the exit code says how.",
@@ -129,6 +127,18 @@ COMMANDS = (
         "tasker.cli.acting:resume",
         "Let a paused task go on.",
         "tasker task resume 0198c0de-0000-7000-8000-000000000001",
+    ),
+    Command(
+        "task rerun",
+        "tasker.cli.rerunning:rerun",
+        "Run a task again from one of its steps, as a new task, with another input if you like.",
+        """tasker task rerun 0198c0de-0000-7000-8000-000000000001 --from charge_card --patch '{"tax": 7}' --dry-run""",
+    ),
+    Command(
+        "task lineage",
+        "tasker.cli.rerunning:lineage",
+        "Show which reruns a task belongs to.",
+        "tasker task lineage 0198c0de-0000-7000-8000-000000000001",
     ),
     Command(
         "step retry",
@@ -183,66 +193,6 @@ COMMANDS = (
         "tasker.cli.discovery:diff",
         "Show what two published versions differ in; the exit code says whether they do.",
         "tasker template diff ecommerce/process_order@1.0.0 1.1.0",
-    ),
-    Command(
-        "handler list",
-        "tasker.cli.discovery:list_handlers",
-        "List the handlers that templates need, with the workers that have them.",
-        "tasker handler list --namespace ecommerce --missing",
-    ),
-    Command(
-        "handler namespaces",
-        "tasker.cli.discovery:list_namespaces",
-        "List the namespaces, with their templates, handlers and workers.",
-        "tasker handler namespaces",
-    ),
-    Command(
-        "dlq list",
-        "tasker.cli.dlq:list_entries",
-        "List entries of the dead letter queue, newest first.",
-        "tasker dlq list --status pending --reason max_retries_exceeded",
-    ),
-    Command(
-        "dlq queue",
-        "tasker.cli.dlq:queue",
-        "List pending entries, the most urgent first.",
-        "tasker dlq queue --limit 10",
-    ),
-    Command(
-        "dlq get",
-        "tasker.cli.dlq:get",
-        "Show an entry with its history, and the task as it was.",
-        "tasker dlq get 0198c0de-0000-7000-8000-000000000001",
-    ),
-    Command(
-        "dlq stats",
-        "tasker.cli.dlq:stats",
-        "Show how many entries there are for each reason, and what became of them.",
-        "tasker dlq stats --json",
-    ),
-    Command(
-        "dlq stale",
-        "tasker.cli.dlq:stale",
-        "List open tasks that have stood still for longest.",
-        "tasker dlq stale --namespace ecommerce",
-    ),
-    Command(
-        "dlq add",
-        "tasker.cli.dlq:add",
-        "Put a task into the queue by hand.",
-        "tasker dlq add 0198c0de-0000-7000-8000-000000000001 --notes 'the customer calls'",
-    ),
-    Command(
-        "dlq update",
-        "tasker.cli.dlq:update",
-        "Assign an entry, note what was found out, resolve it.",
-        "tasker dlq update 0198c0de-0000-7000-8000-000000000001 --assign ada --notes 'gateway was down'",
-    ),
-    Command(
-        "dlq requeue",
-        "tasker.cli.dlq:requeue",
-        "Try the failed steps of an entry's task again, and resolve the entry.",
-        "tasker dlq requeue 0198c0de-0000-7000-8000-000000000001 --reason 'gateway is back'",
     ),
     Command(
         "db migrate",
@@ -316,6 +266,7 @@ COMMANDS = (
         "List the permissions there are, and the roles.",
         "tasker auth permissions",
     ),
+    *OPERATING,
 )
 
 _ABOUT = "Multi-step business processes as reliable as database transactions."

@@ -23,7 +23,8 @@ begin
     tasker_engine.lanes, tasker_engine.tasks, tasker_engine.inputs, tasker_engine.steps, tasker_engine.ready, tasker_engine.due,
     tasker_engine.sessions, tasker_engine.session_channels, tasker_engine.transitions, tasker_engine.acts,
     tasker_engine.checkpoints, tasker_engine.batches, tasker_engine.batch_items, tasker_engine.dlq, tasker_engine.dlq_events,
-    tasker_engine.fields, tasker_engine.template_fields, tasker_engine.task_fields to tasker_api;
+    tasker_engine.fields, tasker_engine.template_fields, tasker_engine.task_fields,
+    tasker_engine.forks, tasker_engine.jobs, tasker_engine.job_items to tasker_api;
   return true;
 end $$;
 

@@ -86,16 +86,36 @@ end $$;
 create or replace function tasker_engine.retry_all(_task_id uuid, _act_id uuid, _actor text, _reason text, _now timestamptz)
 returns int language plpgsql as $$
 declare
-  numbers int[] := coalesce(
-    (select array_agg(s.number order by s.number) from tasker_engine.steps s where s.task_id = _task_id and s.state = 'error'),
-    (select array_agg(s.number order by s.number) from tasker_engine.steps s where s.task_id = _task_id and s.state = 'waiting_for_retry'), '{}');
-  step int;
+  retried int := tasker_engine.retry_failed(_task_id, _act_id, _actor, _reason, _now);
 begin
-  foreach step in array numbers loop
+  return case when retried > 0 then retried
+    else tasker_engine.retry_in_state(_task_id, 'waiting_for_retry', _act_id, _actor, _reason, _now) end;
+end $$;
+
+-- retry_failed: the same for steps that failed alone.
+create or replace function tasker_engine.retry_failed(_task_id uuid, _act_id uuid, _actor text, _reason text, _now timestamptz)
+returns int language plpgsql as $$
+begin
+  return tasker_engine.retry_in_state(_task_id, 'error', _act_id, _actor, _reason, _now);
+end $$;
+
+-- retry_in_state: for steps in one state. Members of a batch come before the batch itself, which has failed for them: it needs no
+-- retry once they are mended.
+create or replace function tasker_engine.retry_in_state(
+  _task_id uuid, _state tasker_engine.state, _act_id uuid, _actor text, _reason text, _now timestamptz) returns int language plpgsql as $$
+declare
+  step int;
+  retried int := 0;
+begin
+  for step in
+    select s.number from tasker_engine.steps s where s.task_id = _task_id and s.state = _state order by s.number >= 65536 desc, s.number
+  loop
+    continue when not exists (select from tasker_engine.steps s where s.task_id = _task_id and s.number = step and s.state = _state);
     perform tasker_engine.act(md5(_act_id::text || _task_id || step)::uuid, 'retry', _task_id, step, null, null, _actor, _reason, null,
       tasker_engine.given_time(_now));
+    retried := retried + 1;
   end loop;
-  return cardinality(numbers);
+  return retried;
 end $$;
 
 -- given_time: a time to hand on to another verb: null where the clock is not a test's.

@@ -13,6 +13,7 @@ declare
   overdue int;
   unserved int;
   judged int;
+  driven int;
 begin
   perform tasker_engine.require_read_committed();
   if not pg_try_advisory_xact_lock(tasker_engine.session_lock_class(), 0) then
@@ -41,7 +42,8 @@ begin
   perform tasker_engine.raise_bounds(_now);
   judged := tasker_engine.fill_dlq(200, _now);
   perform tasker_engine.find_stale(50, _now);
+  driven := tasker_engine.drive_jobs(20, _now);
   return jsonb_build_object('is_leader', true,
-    'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100 or judged >= 200,
-    'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved, 'judged', judged);
+    'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100 or judged >= 200 or driven >= 20,
+    'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved, 'judged', judged, 'driven', driven);
 end $$;
