@@ -55,7 +55,12 @@ PLAN_SETTINGS = {
 }
 on_open: list[Callable[[Any], None]] = []
 """Told of each connection that this process opens (the driver's own object): see `statements`."""
-_SESSION = {"application_name": "tasker", "default_transaction_isolation": "read committed"}
+_SESSION = {
+    "application_name": "tasker",
+    "default_transaction_isolation": "read committed",
+    # As in functions that run with their owner's rights: with another path, plans would be made anew at each change.
+    "search_path": "pg_catalog, pg_temp",
+}
 
 
 async def connect(
