@@ -1,20 +1,46 @@
-"""Every setting of Tasker, as one frozen tree. Each has an environment variable, `TASKER_` and its name in capitals."""
+"""Every setting of Tasker, as one frozen tree.
+
+Each has a key, by which the file of settings has it, and an environment variable: `TASKER_` and the key in capitals.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as Unreadable
 
+from tasker.model.errors import SettingsError
+from tasker.settings_file import SettingsFile, settings_file
 from tasker.sql import DEFAULT_SCHEMA
 
 
 class Settings(BaseSettings):
-    """What a process reads once, at its start. Durations are in seconds, sizes in bytes."""
+    """What a process reads once, at its start: arguments, else the environment, else the file of settings.
 
-    model_config = SettingsConfigDict(env_prefix="TASKER_", frozen=True, extra="forbid", populate_by_name=True)
+    Durations are in seconds, sizes in bytes. Raises SettingsError, which names each variable or key that is wrong.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="TASKER_",
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
 
     database_url: str | None = Field(None, description="DSN of PostgreSQL; the embedded one where it is not set.")
     schema_name: str = Field(DEFAULT_SCHEMA, alias="TASKER_SCHEMA", description="The schema that Tasker owns.")
@@ -35,6 +61,9 @@ class Settings(BaseSettings):
     checkpoint_bytes_max: int = Field(1_048_576, gt=0, description="The largest checkpoint, as JSON, of a step.")
     read_connections: int = Field(4, gt=0, description="Connections that a process keeps for submits and reads.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What `tasker worker` logs.")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="How it is written; auto: as text on a terminal, as JSON elsewhere."
+    )
 
     server_host: str = Field("127.0.0.1", description="Where the server listens; beyond loopback it asks who calls.")
     server_auth: Literal["auto", "on", "off"] = Field(
@@ -89,3 +118,112 @@ class Settings(BaseSettings):
     auth_jwt_strict: bool = Field(True, description="Whether a permission or role that is none spoils the token.")
     auth_jwks_refresh_s: float = Field(600, gt=0, description="How old the issuer's keys may grow before a fresh look.")
     auth_jwks_stale_s: float = Field(3600, ge=0, description="How much older still, while the issuer does not answer.")
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise SettingsError("; ".join(_told(each["loc"], each["msg"], given) for each in error.errors())) from None
+        except Unreadable as error:
+            name = re.search(r'field "(\w+)"', str(error))
+            raise SettingsError(
+                _told((name[1] if name else "?",), "is not the JSON that it has to be", given)
+            ) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order in which they count."""
+        return init_settings, env_settings, _FromFile(settings_cls)
+
+
+class _FromFile(PydanticBaseSettingsSource):
+    """The file's settings, as far as nothing that counts more says them. A table is replaced whole, never mixed."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Of one field: all are read at once instead."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        file = settings_file()
+        if file is None:
+            return {}
+        values = check_file(file)
+        return {name: value for name, value in values.items() if not {name, _alias(name)} & self.current_state.keys()}
+
+
+def setting_key(name: str) -> str:
+    """The key of a field in the file of settings; its variable is `TASKER_` and the key in capitals."""
+    return _alias(name).removeprefix("TASKER_").lower()
+
+
+def setting_fields() -> dict[str, str]:
+    """The names of all fields by their keys."""
+    return {setting_key(name): name for name in Settings.model_fields}
+
+
+def nearest(key: str) -> str:
+    """The end of a sentence that says a key is unknown."""
+    near = get_close_matches(key, list(setting_fields()), n=1)
+    return f'; did you mean "{near[0]}"?' if near else "; `tasker config show` lists all of them"
+
+
+@lru_cache(maxsize=8)
+def check_file(file: SettingsFile) -> Mapping[str, Any]:
+    """The file's values by field. Raises SettingsError with all that is wrong, each with its place."""
+    known = setting_fields()
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for key, said in file.values.items():
+        if key not in known:
+            wrong.append(f'{file.place(key)}: "{key}" is no setting{nearest(key)}')
+            continue
+        try:
+            values[known[key]] = _typed(known[key], said, file.path.parent)
+        except ValidationError as error:
+            wrong += [f"{file.place(key)}: {_dotted((key, *each['loc']))}: {each['msg']}" for each in error.errors()]
+        except TypeError:
+            wrong.append(f"{file.place(key)}: {key}: no setting is a date or a time")
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    return values
+
+
+def _typed(name: str, said: Any, folder: Path) -> Any:
+    """The value as the field has it; TOML tells text from numbers, so text in quotes is none. Raises ValidationError.
+
+    A file that is named is meant from the folder that the settings lie in.
+    """
+    field, annotated = Settings.model_fields[name], cast("Any", Annotated)
+    kind: Any = annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False, hide_input_in_errors=True))
+    value = adapter.validate_json(json.dumps(said), strict=True)
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, list):
+        return [folder / one if isinstance(one, Path) else one for one in cast("list[Any]", value)]
+    return value
+
+
+def _alias(name: str) -> str:
+    return Settings.model_fields[name].alias or f"TASKER_{name.upper()}"
+
+
+def _told(place: tuple[int | str, ...], message: str, given: Mapping[str, Any]) -> str:
+    """What is wrong, with the name by which it was given: that of the argument, or of the variable."""
+    first, *rest = place
+    name = str(first)
+    if name in given or name not in {*Settings.model_fields, *map(_alias, Settings.model_fields)}:
+        return f"{_dotted(place)}: {message}"
+    variable = _alias(name) if name in Settings.model_fields else name
+    return f"{_dotted((variable, *rest))}: {message}"
+
+
+def _dotted(place: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")

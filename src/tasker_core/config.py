@@ -35,19 +35,18 @@ class Config:
 def read_config(given: BootstrapConfig) -> Config:
     """The configuration of this process. Raises SettingsError for a file that cannot be read.
 
-    The database is TASKER_DATABASE_URL's, else DATABASE_URL's, else that of the file's `[common.database]`. Plain
-    handlers run one at a time unless TASKER_THREADS says otherwise.
+    The database is TASKER_DATABASE_URL's (or the `database_url` of tasker.toml), else DATABASE_URL's, else that of the
+    file's `[common.database]`. Plain handlers run one at a time unless TASKER_THREADS (`threads`) says otherwise.
     """
     path = given.config_path or os.environ.get("TASKER_CONFIG_PATH")
     said = _read(Path(path)) if path else {}
     database, templates = _section(said, "common", "database"), _section(said, "common", "task_templates")
-    environment = os.environ
-    dsn = environment.get("TASKER_DATABASE_URL") or environment.get("DATABASE_URL") or database.get("url") or None
-    threads = {} if "TASKER_THREADS" in environment else {"threads": 1}
+    settings = Settings()
+    dsn = settings.database_url or os.environ.get("DATABASE_URL") or database.get("url") or None
     return Config(
         dsn=None if dsn is None else plain_dsn(str(dsn)),
         template_files=_template_files(templates.get("search_paths")),
-        settings=Settings(**threads),  # pyright: ignore[reportCallIssue,reportArgumentType] - the rest has defaults
+        settings=settings if "threads" in settings.model_fields_set else settings.model_copy(update={"threads": 1}),
     )
 
 

@@ -200,14 +200,14 @@ def test_the_configuration_file_names_database_and_templates(
     (tmp_path / "flows").mkdir()
     (tmp_path / "flows" / "busy.yaml").write_text(BUSY)
     url = "${NO_SUCH_VARIABLE:-" + database.replace("postgresql://", "postgresql+asyncpg://") + "}"
-    (tmp_path / "tasker.toml").write_text(
+    (tmp_path / "engine.toml").write_text(
         f'[common.database]\nurl = "{url}"\n[common.task_templates]\nsearch_paths = ["flows/**/*.yaml"]\n'
         '[worker.odd]\nunknown = [1, "${X:-y}"]\n'
     )
     monkeypatch.chdir(tmp_path)
     for name in ("DATABASE_URL", "TASKER_DATABASE_URL", "TASKER_TEMPLATE_PATH"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TASKER_CONFIG_PATH", "tasker.toml")
+    monkeypatch.setenv("TASKER_CONFIG_PATH", "engine.toml")
     HandlerRegistry.reset_instance()
     with Worker.start():
         assert TaskerClient().create_task("busy", namespace="shop").status == "pending"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from tasker.cli.common import Common
 from tasker.cli.exits import UsageError
 from tasker.cli.show import working
-from tasker.model.errors import SettingsError
 
 if TYPE_CHECKING:
     from tasker.embedded import Embedded
@@ -36,18 +35,10 @@ class Database:
 
 
 def read_settings() -> Settings:
-    """The settings of the environment. Raises SettingsError with each variable that is wrong."""
-    from pydantic import ValidationError
-
+    """The settings of this process. Raises SettingsError with each variable and key that is wrong."""
     from tasker.settings import Settings
 
-    try:
-        return Settings()  # pyright: ignore[reportCallIssue] - every field has a default
-    except ValidationError as error:
-        wrong = [
-            f"TASKER_{'_'.join(map(str, e['loc'])).upper().removeprefix('TASKER_')}: {e['msg']}" for e in error.errors()
-        ]
-        raise SettingsError("; ".join(wrong)) from error
+    return Settings()
 
 
 def given_url(common: Common, settings: Settings) -> str | None:

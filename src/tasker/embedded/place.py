@@ -29,7 +29,7 @@ from tasker.model.errors import EmbeddedPostgresError
 
 SYSTEM_HOME = Path("/var/lib/tasker")
 PORT = 5432
-_MARKS = (".tasker", "pyproject.toml", ".git")
+_MARKS = (".tasker", "tasker.toml", "pyproject.toml", ".git")
 _SOCKET_PATH_MAX = 103
 _SYSTEM_LOCK_S = 60.0
 
@@ -101,7 +101,7 @@ class Place:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The nearest folder at or above `start` (default: the current one) that has `.tasker`, `pyproject.toml` or `.git`.
+    """The nearest folder at or above `start` (default: the current one) that has one of `_MARKS`.
 
     Where there is none, `start` itself.
     """
