@@ -16,6 +16,7 @@ from support.until import until
 
 from tasker import Tasker, step_handler
 from tasker.model.ids import uuid7
+from tasker.server.auth import Authenticator
 from tasker.server.auth.wiring import authenticator
 from tasker.settings import Settings
 from tasker.store.dlq import add_entry
@@ -61,6 +62,7 @@ class Api:
     app: FastAPI
     tasker: Tasker
     door: Door
+    authenticator: Authenticator
     tasks: dict[str, UUID] = field(default_factory=dict[str, UUID])
     entries: dict[str, UUID] = field(default_factory=dict[str, UUID])
 
@@ -151,4 +153,4 @@ def made_api(tasker: Tasker, door: Door, **settings: Any) -> Api:
     made = authenticator(Settings(**given), engine.ask)
     made._tokens = tokens()
     assert (made._tokens._rules.issuer, made._tokens._rules.audience) == (ISSUER, AUDIENCE)
-    return Api(tasker.asgi(authenticator=made), tasker, door)
+    return Api(tasker.asgi(authenticator=made), tasker, door, made)

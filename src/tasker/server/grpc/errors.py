@@ -10,6 +10,7 @@ from grpc import StatusCode
 from tasker import proto
 from tasker.model import errors
 from tasker.operations import fault_of, told
+from tasker.server.rest.refusals import places
 from tasker.worker.log import log
 
 CODES: dict[str, StatusCode] = {
@@ -47,10 +48,9 @@ def refusal(error: BaseException) -> tuple[StatusCode, str, Metadata]:
     if fault.status >= 500:
         body["error_id"] = str(uuid4())
         is_known = fault.status == 503
+        about = {} if is_known else {"sqlstate": getattr(error, "sqlstate", None), "places": places(error)}
         say = log.warning if is_known else log.error
-        say(
-            "a call failed", error_id=body["error_id"], error=type(error).__name__, exc_info=None if is_known else error
-        )
+        say("a call failed", error_id=body["error_id"], error=type(error).__name__, **about)
     return status, _short(body["message"]), _metadata(error, body)
 
 
