@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 from grpc import aio
 from grpc_support import Client, client_of, detail_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.until import until
 
-from tasker import Tasker, proto
+from tasker import Settings, Tasker, proto
 from tasker.model import errors
 from tasker.model.errors import SettingsError
 from tasker.operations.faults import UNKNOWN, faults
+from tasker.server.grpc import GrpcServer, Listening
+from tasker.server.grpc.calls import Calls
 from tasker.server.grpc.errors import CODES, refusal
-from tasker.server.grpc.listening import Listening
 
 CREATE = "/tasker.v1.TaskService/CreateTask"
 
@@ -133,19 +138,19 @@ async def test_a_quota_is_counted_and_told(grpc_idle: Tasker) -> None:
 
 async def test_streams_are_bounded(grpc_idle: Tasker) -> None:
     """More streams than the setting allows are refused; one that has ended makes room."""
-    given = {"operation": "watch_tasks", "given": {}}
+    every = {"operation": "watch_tasks", "given": {}}
     async with client_of(grpc_idle, streams_max=1) as client:
-        first = client.stream("OperationService", "Watch", **given)
+        first = client.stream("OperationService", "Watch", **every)
         await first.read()
         async with aio.insecure_channel(client.address, options=[("grpc.use_local_subchannel_pool", 1)]) as other:
-            second = Client(other, client.address).stream("OperationService", "Watch", **given)
+            second = Client(other, client.address).stream("OperationService", "Watch", **every)
             with pytest.raises(aio.AioRpcError) as caught:
                 await second.read()
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
             first.cancel()
 
             async def has_room() -> bool:
-                third = Client(other, client.address).stream("OperationService", "Watch", **given)
+                third = Client(other, client.address).stream("OperationService", "Watch", **every)
                 try:
                     return (await third.read()) is not aio.EOF
                 except aio.AioRpcError:
@@ -160,6 +165,53 @@ async def test_a_method_that_is_none_is_told(idle_client: Client) -> None:
     """What is published and not answered yet, and what never was, are UNIMPLEMENTED."""
     code, _ = await raw(idle_client, b"", "/tasker.v1.TaskService/Dance")
     assert code is grpc.StatusCode.UNIMPLEMENTED
+
+
+KINDS = sorted({method.input_type.name for name in proto.services() for method in proto.methods(name).values()})
+
+
+@settings(max_examples=500, deadline=None)
+@given(kind=st.sampled_from(KINDS), request=st.binary(max_size=200), seed=st.randoms())
+def test_whatever_comes_is_read_or_refused(kind: str, request: bytes, seed: Any) -> None:
+    """Bytes of any kind, and messages of which some were changed, are fields or one of the errors of requests."""
+    engine: Any = SimpleNamespace(settings=Settings())
+    good = proto.message("CreateTaskRequest")(name="a", context={"b": [1, {"c": None}]}, start_at={"seconds": 5})
+    changed = bytearray(good.SerializeToString())
+    for _ in range(3):
+        changed[seed.randrange(len(changed))] = seed.randrange(256)
+    for one, name in ((request, kind), (bytes(changed), "CreateTaskRequest")):
+        try:
+            fields = Calls(engine, None).read(proto.message(name).DESCRIPTOR, one)
+        except (errors.MalformedRequest, errors.InvalidInput, errors.RequestTooLarge):
+            continue
+        assert isinstance(fields, dict)
+
+
+async def test_a_stop_lets_calls_finish(grpc_idle: Tasker) -> None:
+    """A call that is being answered when the server stops is answered; after that nobody is there."""
+    waiting, ended = asyncio.Event(), asyncio.Event()
+
+    async def until_it_has_ended(task_uuid: Any) -> str:
+        waiting.set()
+        await ended.wait()
+        return "complete"
+
+    engine = replace(grpc_idle.engine(), ended=until_it_has_ended)
+    server = GrpcServer(engine, Listening(host="127.0.0.1", port=0))
+    async with server, aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        client = Client(channel, "")
+        made = await client.create()
+        call = asyncio.ensure_future(client.call("TaskService", "GetTask", task_uuid=made.task_uuid, wait_s=60))
+        await waiting.wait()
+        stopping = asyncio.ensure_future(server.stop())
+        await until(server._calls.stopping.is_set, "the server stops")
+        assert not call.done()
+        ended.set()
+        assert (await call).task.task_uuid == made.task_uuid
+        await stopping
+        with pytest.raises(aio.AioRpcError) as caught:
+            await client.create()
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def test_half_of_tls_is_refused(tmp_path: Any) -> None:
