@@ -14,6 +14,7 @@ GROUPS = {
     "dlq": "Look after tasks that need somebody.",
     "analytics": "See how tasks and steps fare.",
     "db": "Look after the database.",
+    "config": "Look at the settings.",
     "auth": "Say who may call the server.",
     "auth key": "Make and end API keys.",
     "auth token": "Make keys and tokens for tests and development.",
@@ -217,6 +218,24 @@ COMMANDS = (
         "tasker.cli.db:stop",
         "Stop the embedded PostgreSQL of this project, whoever uses it.",
         "tasker db stop",
+    ),
+    Command(
+        "config show",
+        "tasker.cli.config:show",
+        "Show every setting, its value, and where that comes from.",
+        "tasker config show --changed",
+    ),
+    Command(
+        "config explain",
+        "tasker.cli.config:explain",
+        "Say what a setting means, and what it is here.",
+        "tasker config explain lease_s",
+    ),
+    Command(
+        "config validate",
+        "tasker.cli.config:validate",
+        "Check the settings that count here, or one file.",
+        "tasker config validate tasker.toml",
     ),
     Command(
         "auth key create",
