@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tasker.app import Tasker
 from tasker.model.errors import SettingsError
 from tasker.settings import Settings
 
@@ -47,9 +46,13 @@ def reserved(host: str, port: int) -> socket.socket:
 
 
 def with_grpc(
-    tasker: Tasker, engine: Engine, host: str, port: int, authenticator: Authenticator | None
+    inner: AbstractAsyncContextManager[object],
+    engine: Engine,
+    host: str,
+    port: int,
+    authenticator: Authenticator | None,
 ) -> AbstractAsyncContextManager[None]:
-    """The Tasker of a server process, and gRPC as long as it runs; `engine` is that of REST, which counts the quotas."""
+    """What a server process runs inside of, and gRPC there; `engine` is that of REST, which keeps the quotas."""
     from tasker.server.grpc import GrpcServer, Listening
 
     settings = engine.settings
@@ -63,7 +66,7 @@ def with_grpc(
 
     @asynccontextmanager
     async def running() -> AsyncGenerator[None]:
-        async with tasker, GrpcServer(engine, listening, authenticator=authenticator):
+        async with inner, GrpcServer(engine, listening, authenticator=authenticator):
             yield
 
     return running()
