@@ -16,6 +16,8 @@ import pytest
 from support.engine import Engine
 from support.session import Session, lasting_fault, passing_fault, success
 
+from tasker.model.task import TaskFilter
+from tasker.store import dlq, jobs, reruns
 from tasker.store.verbs import Grant
 
 PATIENCE = "60 ms"
@@ -33,6 +35,8 @@ class Scene:
     failed: UUID
     paused: UUID
     submitted: UUID
+    entry: UUID
+    job: UUID
     held: dict[int, list[Grant]]
 
     def of(self, session: Session, connection: Any) -> Session:
@@ -77,7 +81,10 @@ async def _scene(engine: Engine) -> Scene:
     engine.advance(1.5)
     held = {session.number: list(session.held.values()) for session in (first, second, dead)}
     submitted = await engine.submit(name="small", idempotency_key="known")
-    return Scene(engine, first, second, dead, wide, failed, paused, submitted, held)
+    entry = await dlq.add_entry(engine.connection, engine.clock.uuid7(), failed, actor="ada")
+    every = TaskFilter(namespace="tests")
+    job = await jobs.create_job(engine.connection, engine.clock.uuid7(), "cancel", every, actor="ada")
+    return Scene(engine, first, second, dead, wide, failed, paused, submitted, entry, job, held)
 
 
 Verb = Callable[[Scene, Session, Any], Awaitable[object]]
@@ -152,6 +159,26 @@ def _act(action: str, on: str, step: str | None = None) -> Verb:
     return act
 
 
+async def _drive_job(scene: Scene, session: Session, connection: Any) -> None:
+    await jobs.drive_job(connection, scene.job)
+
+
+async def _rerun(scene: Scene, session: Session, connection: Any) -> None:
+    await reruns.rerun(connection, scene.engine.clock.uuid7(), scene.wide, 1, actor="ada")
+
+
+async def _requeue(scene: Scene, session: Session, connection: Any) -> None:
+    await dlq.requeue_entry(connection, scene.entry, uuid4(), actor="ada")
+
+
+async def _add_entry(scene: Scene, session: Session, connection: Any) -> None:
+    await dlq.add_entry(connection, scene.engine.clock.uuid7(), scene.failed, actor="ada")
+
+
+async def _update_entry(scene: Scene, session: Session, connection: Any) -> None:
+    await dlq.update_entry(connection, scene.entry, actor="ada", notes="looked at")
+
+
 VERBS: dict[str, Verb] = {
     "submit": _submit,
     "submit with a key": _submit_keyed,
@@ -173,6 +200,11 @@ VERBS: dict[str, Verb] = {
     "act: resolve": _act("resolve", "wide", "r4"),
     "act: complete": _act("complete", "wide", "r1"),
     "act: retry": _act("retry", "failed", "a"),
+    "drive job": _drive_job,
+    "act: rerun": _rerun,
+    "act: requeue": _requeue,
+    "act: add an entry": _add_entry,
+    "act: update an entry": _update_entry,
 }
 MAY_WAIT = {name for name in VERBS if name.startswith("act")} | {"report that may wait", "end session"}
 

@@ -19,3 +19,20 @@ create or replace function tasker_engine.lock_tasks(_task_ids uuid[], _may_wait 
 begin
   return array(select h.task_id from unnest(tasker_engine.hold_tasks(_task_ids, _may_wait)) h);
 end $$;
+
+-- lock_whole_tasks: of tasks whose rows the caller holds, those none of whose open steps another verb holds; with the steps locked.
+create or replace function tasker_engine.lock_whole_tasks(_held uuid[]) returns uuid[] language plpgsql as $$
+begin
+  return array(
+    with taken as materialized (
+      select s.task_id, s.number from tasker_engine.steps s
+      where s.task_id = any (_held) and s.state not in ('complete', 'resolved_manually', 'cancelled')
+      order by s.task_id, s.number for no key update skip locked),
+    every as (
+      select s.task_id, count(*) as steps from tasker_engine.steps s
+      where s.task_id = any (_held) and s.state not in ('complete', 'resolved_manually', 'cancelled') group by s.task_id)
+    select h from unnest(_held) h
+    left join every e on e.task_id = h
+    left join (select t.task_id, count(*) as steps from taken t group by t.task_id) t on t.task_id = h
+    where coalesce(e.steps, 0) = coalesce(t.steps, 0));
+end $$;

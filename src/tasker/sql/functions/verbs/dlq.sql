@@ -11,6 +11,7 @@ begin
   if not exists (select from tasker_engine.tasks t where t.task_id = _task_id) then
     raise exception 'there is no task %', _task_id using errcode = 'TK010';
   end if;
+  perform tasker_engine.dlq_lock(_task_id, true);
   return tasker_engine.put_in_dlq(_entry_id, _task_id, 'manual_dlq', _actor, _notes, coalesce(_metadata, '{}'), tasker_engine.clock(_now));
 end $$;
 
@@ -123,7 +124,7 @@ create or replace function tasker_engine.given_time(_now timestamptz) returns ti
   select case when coalesce(current_setting('tasker.test_clock', true), 'off') = 'on' then _now end
 $$;
 
--- hold_dlq: an entry, with its row locked.
+-- hold_dlq: an entry, with its row and those of its task's other entries held.
 create or replace function tasker_engine.hold_dlq(_entry_id uuid) returns tasker_engine.dlq language plpgsql as $$
 declare
   entry tasker_engine.dlq;

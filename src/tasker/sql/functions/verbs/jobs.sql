@@ -64,6 +64,9 @@ begin
     next_ids := array(select i.task_id from tasker_engine.job_items i where i.job_id = _job_id and i.status = 'busy' limit _most);
   end if;
   held := tasker_engine.lock_tasks(next_ids, false);
+  if job.action = 'cancel' then
+    held := tasker_engine.lock_whole_tasks(held);
+  end if;
   foreach one in array next_ids loop
     refusal := case when one = any (held) then tasker_engine.do_for_job(job, one, _now) else 'busy' end;
     insert into tasker_engine.job_items as i (job_id, task_id, status, said, at)

@@ -25,7 +25,11 @@ begin
       order by 1 nulls last, s.finished_at desc limit 1) j on true
     where j.reason is not null or t.failed = 0 and t.state = 'error'
   loop
-    perform tasker_engine.put_in_dlq(tasker_engine.uuid7(_now), found.task_id, found.reason, 'tasker', null, '{}', _now);
+    if tasker_engine.dlq_lock(found.task_id, false) then
+      perform tasker_engine.put_in_dlq(tasker_engine.uuid7(_now), found.task_id, found.reason, 'tasker', null, '{}', _now);
+    else  -- an operator is at it: the next sweep judges it
+      insert into tasker_engine.failures (task_id) values (found.task_id);
+    end if;
   end loop;
   return coalesce(cardinality(taken), 0);
 end $$;
@@ -39,7 +43,19 @@ language sql immutable as $$
   end
 $$;
 
--- put_in_dlq: an entry for a task, unless one of it is pending. Answers its id, or that of the pending one.
+-- dlq_lock: one at a time changes the entries of a task; without _may_wait it answers whether it may. (To insert beside an entry
+-- that somebody is changing would wait for that one.)
+create or replace function tasker_engine.dlq_lock(_task_id uuid, _may_wait boolean) returns boolean language plpgsql as $$
+begin
+  if _may_wait then
+    perform pg_advisory_xact_lock(hashtextextended('tasker dlq ' || _task_id, 0));
+    return true;
+  end if;
+  return pg_try_advisory_xact_lock(hashtextextended('tasker dlq ' || _task_id, 0));
+end $$;
+
+-- put_in_dlq: an entry for a task, unless one of it is pending. Answers its id, or that of the pending one. The caller holds
+-- dlq_lock.
 create or replace function tasker_engine.put_in_dlq(
   _entry_id uuid, _task_id uuid, _reason text, _actor text, _notes text, _metadata jsonb, _now timestamptz)
 returns uuid language plpgsql as $$

@@ -14,10 +14,10 @@ begin
   for stale in
     select j.* from tasker_engine.judge_staleness(looked_at, _now) j where j.health = 'stale'
   loop
-    if stale.fails and cardinality(tasker_engine.lock_tasks(array[stale.task_id], false)) = 1 then
+    if stale.fails and cardinality(tasker_engine.lock_whole_tasks(tasker_engine.lock_tasks(array[stale.task_id], false))) = 1 then
       perform tasker_engine.fail_stale(stale.task_id, _now);
     end if;
-    if stale.is_entered and not exists (
+    if stale.is_entered and tasker_engine.dlq_lock(stale.task_id, false) and not exists (
         select from tasker_engine.dlq d where d.task_id = stale.task_id
           and (d.status = 'pending' or d.updated_at > _now - make_interval(secs => stale.threshold_s))) then
       perform tasker_engine.put_in_dlq(tasker_engine.uuid7(_now), stale.task_id, stale.reason, 'tasker', null,
@@ -100,13 +100,13 @@ begin
 end $$;
 
 -- fail_stale: every step of a stale task that could still move ends in error; what runs is taken from its worker. Members of a
--- batch whose turn that makes it follow them, some rounds at a time. The caller holds the task's row.
+-- batch whose turn that makes it follow them, some rounds at a time. The caller holds
+-- the rows of the task and of its open steps.
 create or replace function tasker_engine.fail_stale(_task_id uuid, _now timestamptz) returns void language plpgsql as $$
 declare
   changes tasker_engine.task_change[];
   ended tasker_engine.batch_change[];
 begin
-  perform from tasker_engine.steps s where s.task_id = _task_id order by s.number for no key update;
   for round in 1 .. 20 loop
     with live as materialized (
       select s.number, s.state, s.state = 'waiting_for_retry' as is_due
