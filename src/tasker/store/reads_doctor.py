@@ -35,6 +35,10 @@ where c like 'default_transaction_isolation=%' and c not like '%=read committed'
   and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
   and s.setrole in (0, (select oid from pg_roles where rolname = current_user)) limit 1
 """
+_ROLE = """
+select tasker_engine.may_be_api(), exists (
+  select from tasker_engine.api_keys where namespaces is not null and revoked_at is null)
+"""
 _CONNECTIONS = """
 select current_setting('max_connections')::int - count(*)::int
 from pg_stat_activity where backend_type = 'client backend'
@@ -57,7 +61,7 @@ async def examine(
     found.append(schema_finding)
     if not schema_finding.is_ok:
         return found
-    return [*found, *await _check_tables(connection, repair, schema, on_round)]
+    return [*found, await _check_role(connection, schema), *await _check_tables(connection, repair, schema, on_round)]
 
 
 async def _check_server(connection: Connection) -> list[Finding]:
@@ -120,6 +124,15 @@ async def _check_schema(connection: Connection, schema: str) -> Finding:
         what = f"{len(status.pending)} migrations are to be applied" if status.pending else "its functions are older"
         return Finding(name=name, is_ok=False, detail=f"{what}: run `tasker db migrate`")
     return Finding(name=name, is_ok=True, detail=f"at migration {status.applied[-1]}")
+
+
+async def _check_role(connection: Connection, schema: str) -> Finding:
+    """The role that holds confined callers' reads: needed once there are keys of some namespaces only."""
+    has_role, is_needed = await connection.fetchrow(sql.in_schema(_ROLE, schema))
+    if has_role:
+        return Finding(name="role tasker_api", is_ok=True, detail="policies hold what confined callers read")
+    what = "this user cannot take it on, so only the server itself keeps namespaces apart: see docs/security.md"
+    return Finding(name="role tasker_api", is_ok=not is_needed, detail=what)
 
 
 async def _check_tables(

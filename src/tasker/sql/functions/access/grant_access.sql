@@ -1,7 +1,7 @@
 -- grant_access: the role under which the server asks for confined callers, and what it may read. Runs with each migration.
 --
 -- The role belongs to the whole server, so another database may just have made it. Answers false where this user may not make
--- roles: then an administrator runs `create role tasker_api; grant tasker_api to USER`, and this again.
+-- roles: then an administrator runs `create role tasker_api; grant tasker_api to USER`, and that user calls this.
 create or replace function tasker_engine.grant_access() returns boolean language plpgsql as $$
 begin
   if not exists (select from pg_roles where rolname = 'tasker_api') then
