@@ -21,7 +21,7 @@ from tasker.server.grpc.errors import refusal
 from tasker.server.grpc.wire import plain, written
 from tasker.server.rest.body import check_value
 
-RECHECK_S = 5.0
+RECHECK_S = 2.0
 """How often it is looked whether the caller of a stream may still watch."""
 
 Context = ServicerContext[bytes, bytes]

@@ -19,7 +19,7 @@ from tasker.server.rest.inputs import read_given
 from tasker.server.rest.metrics import Metrics
 from tasker.server.rest.routes import Route
 
-RECHECK_S = 5.0
+RECHECK_S = 2.0
 """How often it is looked whether the caller may still watch."""
 PING_S = 15
 _RETRY_MS = 1000
