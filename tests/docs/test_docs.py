@@ -47,6 +47,7 @@ PROGRAMS = {
     "README.md": ("welcome.py", r"welcome\.py` prints `(.+?)`"),
     "docs/branches.md": ("approval.py", r"It prints `(.+?)`"),
     "docs/batches.md": ("inventory.py", r"It prints `(.+?)`"),
+    "docs/grpc.md": ("watch.py", r"It prints `(.+?)`"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pydantic import BaseModel
 
 from tasker import proto
 from tasker.server.grpc.asked import Method
+from tasker.server.grpc.errors import CODES, NEARER
 from tasker.server.grpc.methods import METHODS, STREAMS
 from tasker.server.grpc.wire import sources
 from tasker.server.rest.routes import ROUTES
@@ -171,3 +173,19 @@ def test_an_answer_has_every_field(name: str) -> None:
     message = kind.fields_by_name[inside].message_type if inside else kind
     (model,) = _models(method.operation.answer)
     assert set(_lacking(message, model)) <= LEFT_OUT
+
+
+def test_the_page_names_every_method() -> None:
+    """docs/grpc.md has each method with its permission, and no other; each status has its row."""
+    page = (Path(__file__).parents[2] / "docs" / "grpc.md").read_text()
+    rows = re.findall(r"^\| `(\w+/\w+)` \|.*\| ([\w:' ]+) \|$", page, re.MULTILINE)
+    named = {name: permission for name, permission in rows if not name.startswith("OperationService/")}
+    closed = {f"{one.service}/{one.name}": one.operation for one in METHODS if one.operation is not None}
+    assert named == {name: one.permission for name, one in closed.items()} | {
+        "TaskService/StreamTaskStatus": "tasks:read"
+    }
+    assert {name for name, _ in rows} - set(named) == {
+        f"OperationService/{name}" for name in proto.methods("OperationService")
+    }
+    for status in {*CODES.values(), *NEARER.values()}:
+        assert f"`{status.name}`" in page

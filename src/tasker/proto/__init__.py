@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
 PACKAGE = "tasker.v1"
@@ -64,6 +64,19 @@ def methods(service: str) -> dict[str, MethodDescriptor]:
 def path(method: MethodDescriptor) -> str:
     """What a method is called on the wire: `/tasker.v1.TaskService/GetTask`."""
     return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def word(message: Any, field: str) -> str:
+    """An enum of a message as the HTTP API says it: `complete` for TASK_STATE_COMPLETE; of a number that is none ""."""
+    kind: EnumDescriptor = message.DESCRIPTOR.fields_by_name[field].enum_type
+    return words(kind).get(getattr(message, field), "")
+
+
+@cache
+def words(kind: EnumDescriptor) -> dict[int, str]:
+    """The numbers of an enum with their words; UNSPECIFIED is none."""
+    prefix = kind.values[0].name.removesuffix("UNSPECIFIED")
+    return {value.number: value.name.removeprefix(prefix).lower() for value in kind.values if value.number}
 
 
 class Stub:

@@ -57,17 +57,10 @@ def _read_one(field: FieldDescriptor, value: Any) -> Any:
 
 
 def _word(kind: EnumDescriptor, name: str, number: int) -> str:
-    words = _words(kind)
+    words = proto.words(kind)
     if number not in words:
         raise InvalidInput(f"{name}: {number} says nothing; it is one of {', '.join(words.values())}")
     return words[number]
-
-
-@cache
-def _words(kind: EnumDescriptor) -> dict[int, str]:
-    """The numbers of an enum with their words: TASK_STATE_COMPLETE is `complete`; UNSPECIFIED is none."""
-    prefix = kind.values[0].name.removesuffix("UNSPECIFIED")
-    return {value.number: value.name.removeprefix(prefix).lower() for value in kind.values if value.number}
 
 
 def _moment(value: Any, name: str) -> datetime:
@@ -145,7 +138,7 @@ def _converter(field: FieldDescriptor) -> Convert:
 
 def _converter_of_one(field: FieldDescriptor) -> Convert:
     if field.enum_type is not None:
-        numbers = {word: number for number, word in _words(field.enum_type).items()}
+        numbers = {word: number for number, word in proto.words(field.enum_type).items()}
         return lambda word: numbers[str(word)]
     if field.message_type is not None:
         return _converter_to_message(field.message_type)
