@@ -11,12 +11,15 @@ import asyncpg
 import pytest
 from support.engine import Engine
 
-from tasker.model.errors import ActionForbidden, Forbidden, TaskNotFound
+from tasker.model.errors import ActionForbidden, Forbidden, NotFound, TaskNotFound
 from tasker.model.ids import uuid7
+from tasker.model.task import TaskFilter
 from tasker.store.confined import ConfinedVerbs, Confinement
 from tasker.store.connection import Connection
+from tasker.store.jobs import create_job, drive_job, read_job, stop_job
 from tasker.store.overviews import TaskQuery, find_task_ids, task_overviews
 from tasker.store.reads import Reads
+from tasker.store.reruns import rerun
 from tasker.store.verbs import Submit
 
 NOT_READ = {"api_keys", "identities", "grants", "sweeps", "failures", "migrations", "functions_loaded"}
@@ -26,6 +29,7 @@ OF_ALL = {"sessions", "fields"}
 DEFINERS = {
     *("reached_namespaces", "submit_confined", "act_confined", "publish_confined"),
     *("find_task_ids", "search_tasks", "count_tasks", "add_to_dlq", "update_dlq", "requeue_dlq"),
+    *("create_job", "drive_job", "stop_job", "rerun"),
 }
 
 
@@ -225,6 +229,45 @@ async def test_an_act_of_another_tenant_is_not_repeated_for_us(plain: Connection
     with pytest.raises(ActionForbidden, match="another task"):
         async with Confinement().transaction(plain, ["ours"]):
             await ConfinedVerbs(["ours"]).act(plain, act_id, "resume", tenants["ours"], actor="x")
+
+
+async def test_a_job_reaches_our_tasks_alone(plain: Connection, tenants: dict[str, UUID]) -> None:
+    """An action on many tasks is for those of our namespaces, whoever drives it; theirs are out of reach."""
+    for which in (
+        TaskFilter(tags=("theirs",)),
+        TaskFilter(version="1.0.0"),
+        TaskFilter(namespace="theirs", version="1.0.0"),
+    ):
+        async with Confinement().transaction(plain, ["ours"]):
+            job = await create_job(plain, uuid7(), "cancel", which, actor="ann")
+        await drive_job(plain, job)
+        assert (await states(plain))["theirs"] == "waiting_for_retry"
+    assert (await states(plain))["ours"] == "cancelled"
+    theirs = await create_job(plain, uuid7(), "cancel", TaskFilter(namespace="theirs", version="1.0.0"), actor="root")
+    for act in (
+        lambda: drive_job(plain, theirs),
+        lambda: stop_job(plain, theirs, actor="x"),
+        lambda: read_job(plain, theirs),
+    ):
+        with pytest.raises(NotFound):
+            async with Confinement().transaction(plain, ["ours"]):
+                await act()
+    assert (await states(plain))["theirs"] == "waiting_for_retry"
+
+
+async def states(connection: Connection) -> dict[str, str]:
+    """The state of the task of each namespace."""
+    query = (
+        "select n.name, t.state::text from tasker_engine.tasks t join tasker_engine.namespaces n using (namespace_id)"
+    )
+    return {row[0]: row[1] for row in await connection.fetch(query)}
+
+
+async def test_our_tasks_alone_are_run_again(plain: Connection, tenants: dict[str, UUID]) -> None:
+    """A rerun of a task of another namespace finds no task."""
+    with pytest.raises(TaskNotFound):
+        async with Confinement().transaction(plain, ["ours"]):
+            await rerun(plain, uuid7(), tenants["theirs"], 1, actor="x")
 
 
 async def test_tasks_are_created_in_our_namespaces_alone(plain: Connection, tenants: dict[str, UUID]) -> None:

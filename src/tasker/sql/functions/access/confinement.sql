@@ -45,3 +45,19 @@ begin
     raise exception 'there is no entry % in the dead letter queue', _entry_id using errcode = 'TK020';
   end if;
 end $$;
+
+-- require_job: the same for an action on many tasks. Whoever reaches all namespaces that it is for reaches it.
+create or replace function tasker_engine.require_job(_job_id uuid) returns void language plpgsql as $$
+begin
+  if tasker_engine.is_confined() and not exists (
+      select from tasker_engine.jobs j where j.job_id = _job_id and j.namespaces <@ tasker_engine.reached_names()) then
+    raise exception 'there is no job %', _job_id using errcode = 'TK020';
+  end if;
+end $$;
+
+-- confined_filter: a filter of tasks that names no namespace which the caller does not reach.
+create or replace function tasker_engine.confined_filter(_filter jsonb) returns jsonb language sql stable as $$
+  select case when not tasker_engine.is_confined() then _filter else _filter || jsonb_build_object('namespaces', coalesce((
+    select jsonb_agg(n order by n) from unnest(tasker_engine.reached_names()) n
+    where not _filter ? 'namespaces' or _filter -> 'namespaces' ? n), '[]')) end
+$$;

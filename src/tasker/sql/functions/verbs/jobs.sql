@@ -1,9 +1,10 @@
 -- create_job: an action (cancel, pause, resume, or retry of what failed) on all tasks that a filter lets through and that exist
 -- now. An empty filter is refused, and so is one that lets more through than _tasks_max. A repeat with the same id answers the
--- same. The tasks are looked for and acted on by drive_job, from the newest to the oldest.
+-- same. The tasks are looked for and acted on by drive_job, from the newest to the oldest. The filter of a confined caller's job
+-- names the namespaces that it reaches, whoever drives it.
 create or replace function tasker_engine.create_job(
   _job_id uuid, _action text, _filter jsonb, _actor text, _reason text default null, _tasks_max int default 10000, _now timestamptz default null)
-returns uuid language plpgsql as $$
+returns uuid language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   matched record;
 begin
@@ -12,6 +13,7 @@ begin
   end if;
   _now := tasker_engine.clock(_now);
   perform tasker_engine.check_job_filter(_filter);
+  _filter := tasker_engine.confined_filter(_filter);
   if _action <> all (array['cancel', 'pause', 'resume', 'retry']) then
     raise exception 'there is no action "%" on many tasks: it is one of cancel, pause, resume, retry', _action using errcode = 'TK008';
   end if;
@@ -42,7 +44,7 @@ end $$;
 -- task that another verb holds comes again later. Everything is one transaction: a job whose driver died goes on where it was.
 -- Answers the job's row as an object; `drove` is how many tasks this call has seen to (null: another process is at it).
 create or replace function tasker_engine.drive_job(_job_id uuid, _most int default 50, _now timestamptz default null) returns jsonb
-language plpgsql as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   job tasker_engine.jobs;
   next_ids uuid[];
@@ -51,6 +53,7 @@ declare
   refusal text;
 begin
   perform tasker_engine.require_read_committed();
+  perform tasker_engine.require_job(_job_id);
   select * into job from tasker_engine.jobs j where j.job_id = _job_id and j.status = 'running' for no key update skip locked;
   if not found then
     return (select to_jsonb(j) || jsonb_build_object('drove', case when j.status = 'running' then null else 0 end)
@@ -123,8 +126,10 @@ begin
 end $$;
 
 -- stop_job: a job that runs is stopped where it is; what it has done stays done. Answers whether it ran.
-create or replace function tasker_engine.stop_job(_job_id uuid, _actor text) returns boolean language plpgsql as $$
+create or replace function tasker_engine.stop_job(_job_id uuid, _actor text) returns boolean language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform tasker_engine.require_job(_job_id);
   update tasker_engine.jobs j set status = 'stopped', stopped_by = _actor, finished_at = clock_timestamp(), updated_at = clock_timestamp()
   where j.job_id = _job_id and j.status = 'running';
   if not found and not exists (select from tasker_engine.jobs j where j.job_id = _job_id) then

@@ -6,7 +6,8 @@
 -- step. Priority, tags, initiator and correlation are the other task's; keys and identity are not taken over.
 create or replace function tasker_engine.rerun(
   _new_id uuid, _task_id uuid, _number int, _actor text, _reason text default null, _context jsonb default null,
-  _patch jsonb default null, _now timestamptz default null) returns uuid language plpgsql as $$
+  _patch jsonb default null, _now timestamptz default null) returns uuid language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $$
 declare
   origin tasker_engine.tasks;
   again int[];
@@ -15,6 +16,7 @@ declare
   gone record;
 begin
   perform tasker_engine.require_read_committed();
+  perform tasker_engine.require_task(_task_id);
   select * into origin from tasker_engine.tasks t where t.task_id = _task_id for no key update;
   if not found then
     raise exception 'there is no task %', _task_id using errcode = 'TK010';
