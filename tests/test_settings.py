@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+import structlog
 
+from tasker.cli.serving.child import configure_logs
 from tasker.model.errors import SettingsError
 from tasker.settings import Settings, setting_fields
 from tasker.settings_file import find_file
@@ -193,3 +195,21 @@ def test_every_setting_can_stand_in_the_file(project: Path) -> None:
             continue
         write(project, f"{key} = {str(default).lower() if isinstance(default, bool) else repr(default)}\n")
         assert Settings().model_fields_set == {name}
+
+
+@pytest.mark.parametrize(("said", "is_json"), [("auto", True), ("json", True), ("text", False)])
+def test_logs_are_written_as_the_setting_says(
+    said: str, is_json: bool, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Away from a terminal a line is JSON, unless log_format is text; what is below log_level is left out."""
+    before = structlog.get_config()
+    try:
+        configure_logs(Settings(log_format=said, log_level="warning"))
+        structlog.get_logger("test").info("quiet")
+        structlog.get_logger("test").warning("loud", task="t1")
+    finally:
+        structlog.configure(**before)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("{") == is_json
+    assert "loud" in line
+    assert "\x1b" not in line

@@ -219,7 +219,7 @@ async def test_pauses_grow_between_short_lives(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(supervisor, "_live_once", dies)
     monkeypatch.setattr(supervisor, "_is_stopping_within", pause)
-    monkeypatch.setattr(supervisor, "_end_sessions", nothing)
+    monkeypatch.setattr("tasker.cli.serving.supervisor.end_sessions", nothing)
     assert await supervisor._keep() == 0
     assert waits == [0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 1.0, 1.0]
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
@@ -69,8 +70,24 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def serve(serving: Serving) -> int:
-    """Serves until SIGTERM or SIGINT. The exit code. Raises DatabaseUnavailable, SettingsError, OSError."""
+def announce(port: int, serving: Serving) -> None:
+    """Tells people where the server listens."""
+    host = f"[{serving.host}]" if ":" in serving.host else serving.host
+    who = (
+        "callers need an API key (tasker auth key create) or a token"
+        if serving.asks_who_calls
+        else "no key is asked for"
+    )
+    print(f"tasker: serving http://{host}:{port}/v1 ({who}); /v1/docs describes it", file=sys.stderr, flush=True)
+    if serving.grpc_port is not None:
+        print(f"tasker: serving gRPC on {host}:{serving.grpc_port}", file=sys.stderr, flush=True)
+
+
+def serve(serving: Serving, announced: Callable[[int, Serving], None] = announce) -> int:
+    """Serves until SIGTERM or SIGINT; `announced` is told the port. The exit code.
+
+    Raises DatabaseUnavailable, SettingsError, OSError.
+    """
     import uvicorn
 
     settings = Settings()  # pyright: ignore[reportCallIssue] - every field has a default
@@ -101,16 +118,16 @@ def serve(serving: Serving) -> int:
             proxy_headers=False,
             timeout_graceful_shutdown=round(settings.server_drain_s),
         )
-        return _run(config, serving)
+        return _run(config, serving, announced)
 
 
-def _run(config: Any, serving: Serving) -> int:
+def _run(config: Any, serving: Serving, announced: Callable[[int, Serving], None]) -> int:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    configure_logs(Settings().log_level)  # pyright: ignore[reportCallIssue] - every field has a default
+    configure_logs(Settings())
     listening = _listening(serving.host, serving.port)
-    _announce(listening.getsockname()[1], serving)
+    announced(listening.getsockname()[1], serving)
     if serving.processes > 1:
         Multiprocess(config, sockets=[listening]).run()
         return 0
@@ -143,18 +160,6 @@ async def _check_database(dsn: str) -> None:
     await (await connect(dsn)).close()
 
 
-def _announce(port: int, serving: Serving) -> None:
-    host = f"[{serving.host}]" if ":" in serving.host else serving.host
-    who = (
-        "callers need an API key (tasker auth key create) or a token"
-        if serving.asks_who_calls
-        else "no key is asked for"
-    )
-    print(f"tasker: serving http://{host}:{port}/v1 ({who}); /v1/docs describes it", file=sys.stderr, flush=True)
-    if serving.grpc_port is not None:
-        print(f"tasker: serving gRPC on {host}:{serving.grpc_port}", file=sys.stderr, flush=True)
-
-
 def application() -> FastAPI:
     """The application of one server process, as `serve` has told it."""
     from tasker.server.auth.wiring import authenticator
@@ -162,7 +167,7 @@ def application() -> FastAPI:
 
     told = orjson.loads(os.environ[_HANDED_DOWN])
     settings = Settings()  # pyright: ignore[reportCallIssue] - every field has a default
-    configure_logs(settings.log_level)
+    configure_logs(settings)
     settings = settings.model_copy(update={"read_connections": settings.server_connections})
     tasker = Tasker(told["dsn"], templates=told["templates"], settings=settings, worker=False)
     engine = tasker.engine()

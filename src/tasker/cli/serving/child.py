@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import orjson
@@ -36,22 +37,30 @@ class Work:
         return orjson.dumps(asdict(self)).decode()
 
 
-def work_in_foreground(work: Work, *, watches_parent: bool = False) -> int:
+def _nobody() -> None:
+    """Whom it concerns that a worker has started, where there is none."""
+
+
+def work_in_foreground(work: Work, *, watches_parent: bool = False, started: Callable[[], None] = _nobody) -> int:
     """Works until SIGTERM or SIGINT, then drains; a second signal stops at once. The exit code.
+
+    `started` is called once the worker takes work.
 
     Under a parent (`watches_parent`) only the first counts: whoever signals the whole group sends the child one, and
     the parent sends one more. What is to stop at once there is killed, and the parent ends its session.
     """
     sys.path[:0] = [path for path in work.paths if path not in sys.path]
-    configure_logs(Settings().log_level)  # pyright: ignore[reportCallIssue] - every field has a default
-    return uvloop.run(_work(work, watches_parent))
+    configure_logs(Settings())
+    return uvloop.run(_work(work, watches_parent, started))
 
 
-def configure_logs(level: str) -> None:
-    """Logs go to stderr: lines for people on a terminal, JSON elsewhere."""
+def configure_logs(settings: Settings) -> None:
+    """Logs go to stderr, as `log_level` and `log_format` say."""
+    is_terminal = sys.stderr.isatty()
+    is_text = settings.log_format == "text" or (settings.log_format == "auto" and is_terminal)
     render = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if sys.stderr.isatty()
+        structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)
+        if is_text
         else structlog.processors.JSONRenderer()
     )
     structlog.configure(
@@ -62,12 +71,12 @@ def configure_logs(level: str) -> None:
             structlog.processors.format_exc_info,
             render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 
-async def _work(work: Work, watches_parent: bool) -> int:
+async def _work(work: Work, watches_parent: bool, started: Callable[[], None]) -> int:
     loop = asyncio.get_running_loop()
     stopping, at_once = asyncio.Event(), asyncio.Event()
 
@@ -91,6 +100,7 @@ async def _work(work: Work, watches_parent: bool) -> int:
         exits.say(error, as_json=False)
         return exits.AWAY if watches_parent and isinstance(error, DatabaseUnavailable) else exits.exit_code(error)
     collect_less()
+    started()
     await stopping.wait()
     drained = asyncio.create_task(tasker.stop())
     hurried = asyncio.create_task(at_once.wait())

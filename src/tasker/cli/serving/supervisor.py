@@ -81,13 +81,13 @@ class Supervisor:
             code, pid = await self._live_once()
             if self._stopping.is_set():
                 if code != 0:
-                    await self._end_sessions(pid, "stopped", is_loss=False)
+                    await end_sessions(self._dsn, pid, "stopped", is_loss=False)
                 return 0
             if code in STARTUP_CODES:
                 self._signalled()
                 return code
             log.warning("a worker process ended; starting another", pid=pid, exit_code=code)
-            while not await self._end_sessions(pid, f"its process died (exit code {code})", is_loss=True):
+            while not await end_sessions(self._dsn, pid, f"its process died (exit code {code})", is_loss=True):
                 if await self._is_stopping_within(RESTART_MAX_S):
                     return 0
             wait_s = RESTART_FIRST_S if time.monotonic() - began > SHORT_LIFE_S else min(wait_s * 2, RESTART_MAX_S)
@@ -115,20 +115,21 @@ class Supervisor:
         except TimeoutError:
             return False
 
-    async def _end_sessions(self, pid: int, reason: str, *, is_loss: bool) -> bool:
-        """Ends what sessions a process has left. False where the database could not be asked: their leases will."""
-        verbs = Verbs(Settings().schema_name)  # pyright: ignore[reportCallIssue] - every field has a default
+
+async def end_sessions(dsn: str, pid: int, reason: str, *, is_loss: bool) -> bool:
+    """Ends what sessions a process has left. False where the database could not be asked: their leases will."""
+    verbs = Verbs(Settings().schema_name)
+    try:
+        connection = await connect(dsn)
         try:
-            connection = await connect(self._dsn)
-            try:
-                while await verbs.end_process(connection, host_name(), pid, reason, is_loss=is_loss):
-                    pass
-            finally:
-                await connection.close()
-        except (*CONNECTION_ERRORS, TaskerError) as error:
-            log.warning("could not end the session of a dead worker process", pid=pid, error=str(error))
-            return False
-        return True
+            while await verbs.end_process(connection, host_name(), pid, reason, is_loss=is_loss):
+                pass
+        finally:
+            await connection.close()
+    except (*CONNECTION_ERRORS, TaskerError) as error:
+        log.warning("could not end the session of a dead worker process", pid=pid, error=str(error))
+        return False
+    return True
 
 
 def _send(child: Process, number: int) -> None:
