@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     auth_api_key_secret_previous: SecretStr | None = Field(
         None, min_length=32, description="The secret before this one: keys made under it still open the door."
     )
+    auth_failures_per_minute: int = Field(
+        1000, ge=0, description="Bad credentials from one address, before it is told to wait; 0: any."
+    )
     auth_cache_s: float = Field(3, ge=0, le=5, description="How long a server may go by what it knows of an API key.")
     auth_roles: dict[str, list[str]] = Field({}, description="Roles by name, as JSON, beside the built-in ones.")
     auth_jwt_key_files: list[Path] = Field([], description="Public keys that tokens are signed with: PEM, JWK or JWKS.")

@@ -67,7 +67,13 @@ class Api:
     entries: dict[str, UUID] = field(default_factory=dict[str, UUID])
 
     async def call(
-        self, method: str, path: str, headers: Mapping[str, str], body: Any = None, query: str = ""
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Any = None,
+        query: str = "",
+        address: str = "127.0.0.1",
     ) -> Answer:
         """One request; of a stream the first part."""
         raw = b"" if body is None else json.dumps(body).encode()
@@ -76,7 +82,7 @@ class Api:
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
             "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+            "client": (address, 1), "server": ("127.0.0.1", 80),
         }  # fmt: skip
         exchange = _Exchange(raw)
         running = asyncio.ensure_future(self.app(scope, exchange.receive, exchange.send))
