@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
+from tasker.breaker_calls import BreakerCalls, SyncBreakerCalls
 from tasker.embedded import Embedded
 from tasker.embedded import start as start_embedded
 from tasker.handlers import Handler, discover
@@ -43,14 +44,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Tasker:
+class Tasker(BreakerCalls):
     """Submits tasks and, unless `worker=False`, runs their steps in this process.
 
     Without a DSN (here or in TASKER_DATABASE_URL) it starts, or joins, the project's own PostgreSQL. On start it brings
     the schema up to date and publishes `templates` (files, folders, globs, or Template records). `handlers` are module
-    names, modules, decorated functions or StepHandler classes. `queues` limits what the worker serves.
-
-    Use it as `async with Tasker(...) as tasker:`, or call start() and stop().
+    names, modules, decorated functions or StepHandler classes. `queues` limits what the worker serves. Use it as
+    `async with Tasker(...) as tasker:`, or call start() and stop().
     """
 
     def __init__(
@@ -322,7 +322,7 @@ class Tasker:
             await connection.execute("select pg_notify($1, '')", self.settings.schema_name)
 
 
-class SyncTasker:
+class SyncTasker(SyncBreakerCalls[Tasker]):
     """Tasker without await: the same methods, on a loop of its own in a thread."""
 
     def __init__(self, dsn: str | None = None, **options: Any) -> None:

@@ -49,6 +49,7 @@ def adapt(obj: Any, name: str | None, method: str | None) -> Handler:
         needs=None,
         source=obj,
         method=method,
+        system_dependency=getattr(handler_class, "system_dependency", None),
     )
 
 
@@ -305,7 +306,7 @@ def _as_json(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def failed(result: StepHandlerResult) -> StepError:
-    """The error that a failure means. `retry_after` in its metadata is honoured."""
+    """The error that a failure means. `retry_after` and `is_dependency_failure` in its metadata are honoured."""
     metadata = dict(result.metadata)
     wait = metadata.get("retry_after", metadata.get("retry_after_seconds"))
     error = StepError(
@@ -314,6 +315,7 @@ def failed(result: StepHandlerResult) -> StepError:
         error_code=result.error_code,
         retry_after=wait,
         metadata=metadata,
+        is_dependency_failure=metadata.get("is_dependency_failure") is True,
     )
     error.error_type = result.error_type or "handler_error"
     return error
@@ -329,6 +331,7 @@ def raised(error: Exception) -> StepError:
         error_code=known and known.error_code,
         retry_after=known and known.retry_after,
         metadata=known and known.metadata,
+        is_dependency_failure=known and known.is_dependency_failure,
     )
     meant.error_type = type(error).__name__
     return meant

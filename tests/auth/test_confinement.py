@@ -14,6 +14,7 @@ from support.engine import Engine
 from tasker.model.errors import ActionForbidden, Forbidden, NotFound, TaskNotFound
 from tasker.model.ids import uuid7
 from tasker.model.task import TaskFilter
+from tasker.store.breakers import Breakers
 from tasker.store.confined import ConfinedVerbs, Confinement
 from tasker.store.connection import Connection
 from tasker.store.jobs import create_job, drive_job, read_job, stop_job
@@ -22,7 +23,10 @@ from tasker.store.reads import Reads
 from tasker.store.reruns import rerun
 from tasker.store.verbs import Submit
 
-NOT_READ = {"api_keys", "identities", "grants", "sweeps", "failures", "migrations", "functions_loaded"}
+NOT_READ = {
+    *("api_keys", "identities", "grants", "sweeps", "failures", "migrations", "functions_loaded"),
+    *("breaker_moves", "breaker_signals"),
+}
 """Tables that confined callers have no business with, whatever the namespace."""
 OF_ALL = {"sessions", "fields"}
 """Workers, and the paths of search fields, belong to the installation."""
@@ -315,3 +319,13 @@ async def test_the_engine_is_not_held(engine: Engine, tenants: dict[str, UUID]) 
     plan = "\n".join(row[0] for row in explained)
     assert "is_confined" not in plan
     assert "InitPlan" not in plan
+
+
+async def test_breakers_of_what_we_use_are_seen(engine: Engine, plain: Connection) -> None:
+    """A breaker belongs to those whose steps depend on its system; names of other tenants' systems are not told."""
+    for namespace in ("ours", "theirs"):
+        await engine.publish("a", name=f"{namespace}_shared", namespace=namespace, system_dependency="shared")
+        await engine.publish("a", name=f"{namespace}_own", namespace=namespace, system_dependency=f"{namespace} only")
+    async with Confinement().transaction(plain, ["ours"]):
+        assert [one.name for one in await Breakers().list(plain)] == ["ours only", "shared"]
+    assert [one.name for one in await Breakers().list(plain)] == ["ours only", "shared", "theirs only"]

@@ -46,6 +46,7 @@ def commands(page: Path) -> list[list[str]]:
 PROGRAMS = {
     "README.md": ("welcome.py", r"welcome\.py` prints `(.+?)`"),
     "docs/branches.md": ("approval.py", r"It prints `(.+?)`"),
+    "docs/breakers.md": ("charges.py", r"It prints `(.+?)`"),
     "docs/batches.md": ("inventory.py", r"It prints `(.+?)`"),
     "docs/grpc.md": ("watch.py", r"It prints `(.+?)`"),
 }

@@ -177,7 +177,7 @@ async def test_a_call_ends_at_its_timeout_whatever_drips(server: Server, call: C
     with pytest.raises(StepTimeoutError, match=r"no whole answer within 0\.2 s") as caught:
         await call("GET", "/slow", timeout_s=0.2)
     assert time.monotonic() - began < 5
-    assert caught.value.error_code == "HTTP_TIMEOUT"
+    assert (caught.value.error_code, caught.value.is_dependency_failure) == ("HTTP_TIMEOUT", True)
 
 
 async def test_a_call_takes_no_longer_than_the_step_has(server: Server, call: Call) -> None:

@@ -187,7 +187,16 @@ def test_nobody_there_is_tried_again() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(errors.NetworkError) as caught:
         call(f"http://127.0.0.1:{port}")
-    assert caught.value.error_code == "HTTP_CONNECTION"
+    assert (caught.value.error_code, caught.value.is_dependency_failure) == ("HTTP_CONNECTION", True)
+
+
+@pytest.mark.parametrize("status", [*RETRIED, *PERMANENT])
+def test_only_a_server_that_fails_is_down(server: Server, status: int) -> None:
+    """A 5xx that may be over in a while is the system's own failure; whoever answers anything else, 429 too, is up."""
+    server.says(Answer(status, headers={"Retry-After": "7"}))
+    with pytest.raises(errors.StepError) as caught:
+        call(server.url)
+    assert caught.value.is_dependency_failure == (status >= 500 and status in RETRIED)
 
 
 def test_a_name_that_is_unknown_is_tried_again() -> None:

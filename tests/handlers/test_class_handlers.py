@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tasker.handlers import StepContext, StepHandler, as_handler
+from tasker.handlers import StepContext, StepHandler, as_handler, discover, step_handler
+from tasker.handlers.resolution import offers, system_dependencies
 from tasker.model.errors import InvalidHandler
 
 
@@ -177,3 +178,45 @@ def test_a_class_that_could_not_be_called_is_refused_at_start(cls, message):
     """What would fail at every step fails when the handler is made, and says what to change."""
     with pytest.raises(InvalidHandler, match=message):
         as_handler(cls)
+
+
+def test_a_handler_names_the_system_that_it_depends_on() -> None:
+    """As an attribute of its class, or an argument of its decorator; in the order of what a worker offers."""
+
+    class Refund(StepHandler):
+        handler_name = "refund"
+        system_dependency = "gateway"
+
+        def call(self, context: StepContext) -> None:
+            """Nothing."""
+
+        def step_call(self, context: StepContext) -> None:
+            """Nothing."""
+
+    @step_handler("charge", system_dependency="bank")
+    def charge() -> None:
+        """Nothing."""
+
+    @step_handler("ship")
+    def ship() -> None:
+        """Nothing."""
+
+    found = discover([Refund, charge, ship])
+    named = dict(zip(offers(found), system_dependencies(found), strict=True))
+    assert {key: named[key] for key in ("refund", "charge", "ship")} == {
+        "refund": "gateway",
+        "charge": "bank",
+        "ship": "",
+    }
+
+
+@pytest.mark.parametrize("wrong", ["", "x" * 256, 5, "a\0b"])
+def test_a_system_that_cannot_be_named_is_refused(wrong: Any) -> None:
+    """When the handler is registered, and not when a worker first says it."""
+
+    @step_handler("charge", system_dependency=wrong)
+    def charge() -> None:
+        """Nothing."""
+
+    with pytest.raises(InvalidHandler, match="system_dependency"):
+        as_handler(charge)

@@ -17,6 +17,7 @@ from tasker.model import errors
 from tasker.model.errors import PermanentError, RetryableError, StepError
 
 KEYS = {"error_type", "error_class", "message", "error_code", "retryable", "traceback", "metadata"}
+DEPENDENCY_FAILURES = ("NetworkError", "ServiceUnavailableError")
 
 
 def raised(exc: BaseException) -> BaseException:
@@ -39,12 +40,13 @@ def record_of(exc: BaseException) -> dict[str, Any]:
     + [("BusinessLogicError", "failed")],
 )
 def test_the_class_of_an_error_decides(name, kind):
-    """Each error of the family is passing or permanent, and its record has the same seven keys."""
+    """Each error of the family is passing or permanent, and its record has the same seven keys, and an eighth for those
+    that only a system which is down can cause."""
     outcome = outcome_of_error(raised(getattr(errors, name)("it broke", error_code="E1", metadata={"a": 1})))
     record = json.loads(outcome.payload or "")
 
     assert outcome.kind == kind
-    assert set(record) == KEYS
+    assert set(record) == KEYS | ({"is_dependency_failure"} if name in DEPENDENCY_FAILURES else set())
     assert record["message"] == "it broke"
     assert record["error_code"] == "E1"
     assert record["metadata"] == {"a": 1}
@@ -53,9 +55,11 @@ def test_the_class_of_an_error_decides(name, kind):
 
 
 def test_an_error_may_say_otherwise_than_its_class():
-    """`retryable=` given to an error overrules its class."""
+    """`retryable=` and `is_dependency_failure=` given to an error overrule its class."""
     assert outcome_of_error(StepError("x", retryable=False)).kind == "failed"
     assert outcome_of_error(PermanentError("x", retryable=True)).kind == "retryable"
+    assert record_of(PermanentError("x", is_dependency_failure=True))["is_dependency_failure"] is True
+    assert "is_dependency_failure" not in record_of(errors.NetworkError("x", is_dependency_failure=False))
 
 
 def test_any_other_exception_is_retryable_with_its_traceback():

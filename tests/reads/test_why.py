@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from support import breakers
 from support.batch_play import start
 from support.costs import cost_of
 from support.engine import Engine
@@ -276,3 +277,26 @@ async def test_a_batch_tells_how_far_it_is(engine: Engine) -> None:
     assert said["work"].said == "waits for 3 of its 3 members"
     assert said["work_003"].said == "waits for its turn in a batch of 3, of which 2 run at a time"
     assert said["gather"].data["parents"] == [{"name": "work", "number": 2, "state": "pending"}]
+
+
+async def test_a_step_behind_a_breaker_names_it(engine: Engine) -> None:
+    """Its system is down: until when, and how the step failed itself; it stands in no line. Others are not meant."""
+    await engine.publish("a, b", a={"system_dependency": "gateway"})
+    task, session = await engine.submit(), await engine.session()
+    grants = {grant.number: grant for grant in await session.claim()}
+    await session.retry(grants[1], retry_after_s=0)
+    await session.release(grants[2])
+    await breakers.act(engine, "open", options={"for_s": 60})
+    engine.advance(1)
+    await engine.sweep_all()
+    condition = await only(engine, task, "a")
+    until = engine.clock.now + timedelta(seconds=59)
+    assert condition.kind == "breaker"
+    assert condition.said == f'breaker "gateway" is open until {until:%Y-%m-%d %H:%M:%SZ}'
+    assert datetime.fromisoformat(condition.data["open_until"]) == until
+    assert {key: condition.data[key] for key in ("breaker", "state", "error")} == {
+        "breaker": "gateway",
+        "state": "open",
+        "error": "it broke",
+    }
+    assert (await only(engine, task, "b")).kind == "queue"

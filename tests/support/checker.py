@@ -12,11 +12,15 @@ Each violation is one line that begins with the name of the invariant:
 - `state`: the state of a task is what its steps say
 - `routes`: exactly the steps that decisions excluded have no row
 - `batches`: a batch has its members, counts them, starts as many as it may, and is over when they are
+- `breakers`: a breaker is where its history ends; closed it has counted less than opens it, and has no probes; half
+  open no more probes run than may
+- `guard`: what was granted behind a breaker after it opened, and runs, is one of its probes
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import UUID
 
 from support import lifecycle
@@ -28,12 +32,15 @@ SATISFYING = {"complete", "resolved_manually"}
 _FINAL = {"complete", "resolved_manually", "cancelled"}
 _BEGUN = ("enqueued", "in_progress")
 _MOVABLE = {"enqueued", "in_progress", "waiting_for_retry"}
+_FAILURES_MAX, _PROBES_MAX = 5, 1
+_UNDER_WAY = timedelta(seconds=2)
+"""A claim that is under way when a breaker opens may still grant what lies behind it."""
 
 
 def check(dsn: str, schema: str = "tasker_engine") -> list[str]:
     """What is wrong in a database; empty where all is well."""
     taken = read(dsn, schema)
-    found = [*_identities(taken)]
+    found = [*_identities(taken), *_breakers(taken)]
     for task_id, task in taken.tasks.items():
         found += _task(taken, task_id, task)
     return found
@@ -63,6 +70,7 @@ def _task(taken: Snapshot, task_id: UUID, task: Row) -> Iterator[str]:
         yield from _order(taken, (task_id, number), steps, plan)
         yield from _step_counters(taken, (task_id, number), step, steps, plan)
         yield from _witness(taken, (task_id, number), task, step, plan)
+        yield from _guard(taken, (task_id, number), step, plan)
 
 
 def _moves(taken: Snapshot, task_id: UUID, number: int, row: Row, known: frozenset[lifecycle.Move]) -> Iterator[str]:
@@ -229,3 +237,38 @@ def _witness(taken: Snapshot, key: Key, task: Row, step: Row, plan: Plan) -> Ite
             yield f"witness: {key} is {state} on attempt {step['attempt']}, due are {taken.due.get(key)}"
     elif state == "pending" and step["waiting"] == 0 and not is_paused:
         yield f"witness: {key} waits for nobody, and is pending"
+
+
+def _breakers(taken: Snapshot) -> Iterator[str]:
+    for breaker in taken.breakers.values():
+        name, state, history = breaker["name"], breaker["state"], breaker["history"]
+        if [move["seq"] for move in history] != list(range(1, breaker["moves"] + 1)):
+            yield f"breakers: {name} says {breaker['moves']} moves, numbered {[move['seq'] for move in history]}"
+        was = "closed"
+        for move in history:
+            if move["from_state"] != was:
+                yield f"breakers: {name} moved from {move['from_state']} while it was {was}"
+            was = move["to_state"]
+        if was != state:
+            yield f"breakers: {name} is {state}, its history ends with {was}"
+        if state == "closed" and breaker["failures"] >= (breaker["failure_threshold"] or _FAILURES_MAX):
+            yield f"breakers: {name} is closed after {breaker['failures']} failures in a row"
+        if state == "closed" and breaker["probing"]:
+            yield f"breakers: {name} is closed, and has probes {breaker['probing']}"
+        running = [key for key in breaker["probing"] if _runs(taken, key)]
+        if state == "half_open" and len(running) > (breaker["probes"] or _PROBES_MAX):
+            yield f"breakers: {name} is half open, and {len(running)} probes run"
+
+
+def _runs(taken: Snapshot, probe: tuple[UUID, int, int]) -> bool:
+    step = taken.steps.get(probe[0], {}).get(probe[1])
+    return step is not None and step["state"] == "in_progress" and step["attempt"] == probe[2]
+
+
+def _guard(taken: Snapshot, key: Key, step: Row, plan: Plan) -> Iterator[str]:
+    breaker = taken.breakers.get(taken.guards.get(plan.channel, 0))
+    if breaker is None or breaker["state"] == "closed" or step["state"] != "in_progress":
+        return
+    opened = next(move["at"] for move in reversed(breaker["history"]) if move["from_state"] == "closed")
+    if step["granted_at"] > opened + _UNDER_WAY and (*key, step["attempt"]) not in breaker["probing"]:
+        yield f"guard: {key} was granted at {step['granted_at']}, breaker {breaker['name']} opened at {opened}"

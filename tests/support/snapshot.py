@@ -45,6 +45,10 @@ class Snapshot:
     grants: dict[Key, set[int]] = field(default_factory=lambda: defaultdict[Key, set[int]](set))
     sessions: dict[int, Row] = field(default_factory=dict[int, Row])
     identities: list[Row] = field(default_factory=list[Row])
+    breakers: dict[int, Row] = field(default_factory=dict[int, Row])
+    """With their `history`, and the keys and attempts of their `probing` steps."""
+    guards: dict[int, int] = field(default_factory=dict[int, int])
+    """The breaker of each channel that has one."""
 
 
 def read(dsn: str, schema: str = "tasker_engine") -> Snapshot:
@@ -85,7 +89,19 @@ def _read(connection: psycopg.Connection[Row]) -> Snapshot:
     ):
         taken.grants[row["task_id"], row["number"]].add(row["session_id"])
     taken.sessions = {row["session_id"]: row for row in connection.execute("select * from sessions")}
+    _read_breakers(connection, taken)
     taken.identities = list(
         connection.execute("""select i.*, k.idempotency_key from identities i left join inputs k using (task_id)""")
     )
     return taken
+
+
+def _read_breakers(connection: psycopg.Connection[Row], taken: Snapshot) -> None:
+    for row in connection.execute("select * from breakers"):
+        taken.breakers[row["breaker_id"]] = {**row, "history": [], "probing": set()}
+    for row in connection.execute("select * from breaker_moves order by breaker_id, seq"):
+        taken.breakers[row["breaker_id"]]["history"].append(row)
+    for row in connection.execute("select * from breaker_probes"):
+        taken.breakers[row["breaker_id"]]["probing"].add((row["task_id"], row["number"], row["attempt"]))
+    for row in connection.execute("select channel_id, breaker_id from channels where breaker_id is not null"):
+        taken.guards[row["channel_id"]] = row["breaker_id"]

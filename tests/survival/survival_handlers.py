@@ -14,7 +14,7 @@ from pathlib import Path
 
 from support.until import until
 
-from tasker import Batches, RetryableError, StepContext, StepHandler
+from tasker import Batches, RetryableError, ServiceUnavailableError, StepContext, StepHandler
 from tasker.store.verbs import Verbs
 
 LEDGER, STOP_AT_LOAD = "TASKER_TEST_LEDGER", "TASKER_TEST_STOP_AT_LOAD"
@@ -73,6 +73,27 @@ class Crawl(StepHandler):
         note("start", context)
         time.sleep(luck(context).uniform(0, context.get_input_or("pause_s", 0.02)))
         may_fail(context)
+        note("end", context)
+        return {"total": total(context)}
+
+
+def is_down() -> bool:
+    """Whether the gateway is."""
+    return Path(f"{os.environ[LEDGER]}.down").exists()
+
+
+class CallGateway(StepHandler):
+    """Needs a system that is down while there is a file of that name."""
+
+    handler_name = "call_gateway"
+    system_dependency = "gateway"
+
+    async def call(self, context: StepContext) -> dict[str, int]:
+        note("start", context)
+        await asyncio.sleep(0.01)
+        if is_down():
+            note("fail", context)
+            raise ServiceUnavailableError("the gateway is down")
         note("end", context)
         return {"total": total(context)}
 

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "testing.md"
 BLOCKS: list[str] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+BREAKERS: list[str] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "breakers.md").read_text(), re.DOTALL)
 
 
 def python(*arguments: str, cwd: Path, path: list[Path]) -> subprocess.CompletedProcess[str]:
@@ -45,16 +46,17 @@ def installed(tmp_path: Path) -> Path:
 
 
 def test_the_pages_tests_pass_as_a_user_would_run_them(installed: Path, tmp_path: Path) -> None:
-    """The tests of docs/testing.md, copied into files and run by pytest with nothing but the package, pass."""
+    """The tests of docs/testing.md and docs/breakers.md, copied into files and run by pytest with nothing but the
+    package, pass."""
     project = tmp_path / "project"
     project.mkdir()
-    for block in BLOCKS:
+    for block in (*BLOCKS, *BREAKERS):
         if named := re.match(r"# (test_\w+\.py)\n", block):
             (project / named[1]).write_text(block)
-    assert len(list(project.iterdir())) == 4
+    assert len(list(project.iterdir())) == 5
     ran = python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=project, path=[installed, ROOT / "examples"])
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "4 passed" in ran.stdout
+    assert "5 passed" in ran.stdout
 
 
 def test_the_pages_script_runs(tmp_path: Path) -> None:

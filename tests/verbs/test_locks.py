@@ -13,12 +13,14 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from support.breakers import DOWN, act
 from support.engine import Engine
 from support.session import Session, lasting_fault, passing_fault, success
 
 from tasker.model.task import TaskFilter
 from tasker.store import dlq, jobs, reruns
-from tasker.store.verbs import Grant
+from tasker.store.breakers import Breakers
+from tasker.store.verbs import Grant, Serving
 
 PATIENCE = "60 ms"
 
@@ -38,6 +40,7 @@ class Scene:
     entry: UUID
     job: UUID
     held: dict[int, list[Grant]]
+    guarded: set[UUID]
 
     def of(self, session: Session, connection: Any) -> Session:
         """The same session on another connection."""
@@ -51,7 +54,8 @@ async def _scene(engine: Engine) -> Scene:
     await engine.publish("r1, r2, r3, r4, r5 -> j", name="wide", max_attempts=5, timeout_seconds=2)
     await engine.publish("a -> b", name="small", max_attempts=5)
     await engine.publish("lonely", name="unserved")
-    served = ["r1", "r2", "r3", "r4", "r5", "j", "a", "b"]
+    await engine.publish("g", name="guarded", system_dependency="gateway")
+    served = ["r1", "r2", "r3", "r4", "r5", "j", "a", "b", "g"]
     first, second, dead = [await engine.session(served, lease_s=lease_s) for lease_s in (1000, 1000, 8)]
     failed, paused = await engine.submit(name="small"), await engine.submit(name="small")
     await engine.act("pause", paused)
@@ -79,12 +83,29 @@ async def _scene(engine: Engine) -> Scene:
         engine.advance(3.5)
         await engine.sweep_all()
     engine.advance(1.5)
+    guarded = await _probes(engine, first, second)
     held = {session.number: list(session.held.values()) for session in (first, second, dead)}
     submitted = await engine.submit(name="small", idempotency_key="known")
     entry = await dlq.add_entry(engine.connection, engine.clock.uuid7(), failed, actor="ada")
     every = TaskFilter(namespace="tests")
     job = await jobs.create_job(engine.connection, engine.clock.uuid7(), "cancel", every, actor="ada")
-    return Scene(engine, first, second, dead, wide, failed, paused, submitted, entry, job, held)
+    return Scene(engine, first, second, dead, wide, failed, paused, submitted, entry, job, held, guarded)
+
+
+async def _probes(engine: Engine, *sessions: Session) -> set[UUID]:
+    """Each session runs a probe of a half-open breaker, and more wait; the tasks."""
+    tasks = await engine.submit_many(6, name="guarded")
+    await act(engine, "set", options={"probes": 100})
+    await act(engine, "open", options={"for_s": 0.001})
+    engine.advance(0.001)
+    await engine.connection.raw.execute("select tasker_engine.sweep_breakers($1)", engine.clock.now)
+    channel = await engine.value("select channel_id from tasker_engine.channels where handler = 'g'")
+    for session in sessions:
+        reply = await engine.verbs.claim(
+            engine.connection, session.number, Serving([channel], [1]), [1], may_be_alone=False
+        )
+        assert len(session.take(reply).grants) == 1
+    return set(tasks)
 
 
 Verb = Callable[[Scene, Session, Any], Awaitable[object]]
@@ -93,8 +114,9 @@ Verb = Callable[[Scene, Session, Any], Awaitable[object]]
 async def _report(scene: Scene, session: Session, connection: Any, *, may_wait: bool = False) -> None:
     worker = scene.of(session, connection)
     kinds = [success(1), passing_fault(), lasting_fault(), success()]
-    held = scene.held[session.number]
-    await worker.report(*zip(held, kinds, strict=False), may_wait=may_wait, finished_grants=[1, 2, 3])
+    held = [grant for grant in scene.held[session.number] if grant.task_id not in scene.guarded]
+    probes = [(grant, passing_fault(error=DOWN)) for grant in worker.held.values() if grant.task_id in scene.guarded]
+    await worker.report(*zip(held, kinds, strict=False), *probes, may_wait=may_wait, finished_grants=[1, 2, 3])
 
 
 async def _report_waiting(scene: Scene, session: Session, connection: Any) -> None:
@@ -179,6 +201,13 @@ async def _update_entry(scene: Scene, session: Session, connection: Any) -> None
     await dlq.update_entry(connection, scene.entry, actor="ada", notes="looked at")
 
 
+def _act_on_breaker(action: Any) -> Verb:
+    async def act(scene: Scene, session: Session, connection: Any) -> None:
+        await Breakers().act(connection, uuid4(), action, "gateway", {}, actor="ada")
+
+    return act
+
+
 VERBS: dict[str, Verb] = {
     "submit": _submit,
     "submit with a key": _submit_keyed,
@@ -205,6 +234,8 @@ VERBS: dict[str, Verb] = {
     "act: requeue": _requeue,
     "act: add an entry": _add_entry,
     "act: update an entry": _update_entry,
+    "act: open a breaker": _act_on_breaker("open"),
+    "act: reset a breaker": _act_on_breaker("reset"),
 }
 MAY_WAIT = {name for name in VERBS if name.startswith("act")} | {"report that may wait", "end session"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support import checker, stories
 from support.batch_mutants import BATCH_MUTANTS
+from support.breaker_mutants import BREAKER_MUTANTS
 from support.engine import Engine
 from support.mutants import Mutant, Story, infect, symptoms
 
@@ -270,7 +271,7 @@ MUTANTS = [
     ),
 ]
 
-MUTANTS.extend(BATCH_MUTANTS)
+MUTANTS.extend([*BATCH_MUTANTS, *BREAKER_MUTANTS])
 STORIES: dict[str, Story] = {mutant.story.__name__: mutant.story for mutant in MUTANTS}
 
 

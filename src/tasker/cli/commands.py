@@ -13,6 +13,7 @@ GROUPS = {
     "bulk": "Do one thing to many tasks.",
     "dlq": "Look after tasks that need somebody.",
     "analytics": "See how tasks and steps fare.",
+    "breaker": "See which outside systems are down, and keep steps from them.",
     "db": "Look after the database.",
     "config": "Look at the settings.",
     "auth": "Say who may call the server.",

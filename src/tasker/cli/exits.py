@@ -42,6 +42,7 @@ def codes() -> dict[type[BaseException], int]:
         errors.TemplateNotFound: NOT_FOUND,
         errors.ApiKeyNotFound: NOT_FOUND,
         errors.NotFound: NOT_FOUND,
+        errors.BreakerNotFound: NOT_FOUND,
         errors.ActionForbidden: CONFLICT,
         errors.IdentityConflict: CONFLICT,
         errors.KeyInFlight: CONFLICT,

@@ -125,4 +125,34 @@ OPERATING = (
         "Show what takes longest and fails most, and what to do about it.",
         "tasker analytics bottlenecks --since 2h",
     ),
+    Command(
+        "breaker list",
+        "tasker.cli.breaker:list_breakers",
+        "List breakers: which systems steps depend on, and whether steps go there.",
+        "tasker breaker list",
+    ),
+    Command(
+        "breaker show",
+        "tasker.cli.breaker:show",
+        "Show a breaker: what waits behind it, its limits and its history.",
+        "tasker breaker show payment_gateway",
+    ),
+    Command(
+        "breaker open",
+        "tasker.cli.breaker:open_breaker",
+        "Open a breaker by hand: its steps wait, and spend no try.",
+        "tasker breaker open payment_gateway --for 600 --reason 'announced maintenance'",
+    ),
+    Command(
+        "breaker reset",
+        "tasker.cli.breaker:reset",
+        "Close a breaker by hand, and forget the failures.",
+        "tasker breaker reset payment_gateway --reason 'it is back'",
+    ),
+    Command(
+        "breaker set",
+        "tasker.cli.breaker:set_limits",
+        "Set when a breaker opens and closes, for the whole fleet.",
+        "tasker breaker set payment_gateway --failure-threshold 3 --reset-s 10 --probes 2",
+    ),
 )

@@ -2,6 +2,9 @@
 
 A status retries where the same request may be answered otherwise in a while: 408, 423, 425, 429, and every 5xx but 501
 and 505. All other statuses that the handler does not accept are permanent. What broke on the way is retried.
+
+A 5xx that retries, a time-out and a connection that failed are failures of the system itself: its breaker counts them.
+Who answers 429 is up, and says how long this step is to wait.
 """
 
 from __future__ import annotations
@@ -85,6 +88,7 @@ def status_error(
         error_code=f"HTTP_{status}",
         retry_after=retry_after,
         metadata=metadata,
+        is_dependency_failure=status >= 500 and retries,
     )
 
 
@@ -96,7 +100,10 @@ def transport_error(
     metadata["exception"] = type(error).__name__
     if isinstance(error, TimeoutError | httpx2.TimeoutException):
         return StepTimeoutError(
-            f"{target} had no whole answer within {timeout_s:g} s", error_code="HTTP_TIMEOUT", metadata=metadata
+            f"{target} had no whole answer within {timeout_s:g} s",
+            error_code="HTTP_TIMEOUT",
+            metadata=metadata,
+            is_dependency_failure=True,
         )
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
         return PermanentError(f"{target} cannot be sent: {error}", error_code="INVALID_REQUEST", metadata=metadata)

@@ -1,7 +1,8 @@
 """From what a handler raised to the error record that is kept, and to the outcome that is reported.
 
-The record has the keys error_type, error_class, message, error_code, retryable, traceback and metadata. Whatever the
-exception carries, the record is valid JSON without NUL, and bounded.
+The record has the keys error_type, error_class, message, error_code, retryable, traceback and metadata, and
+is_dependency_failure where that is true. Whatever the exception carries, the record is valid JSON without NUL, and
+bounded.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def encode_error(exc: BaseException) -> tuple[OutcomeKind, str, float | None]:
         "traceback": _traceback_of(exc) if _needs_traceback(exc) else None,
         "metadata": metadata,
     }
+    if isinstance(deciding, StepError) and deciding.is_dependency_failure:
+        record["is_dependency_failure"] = True
     return "retryable" if is_retryable else "failed", orjson.dumps(record).decode(), retry_after_s
 
 

@@ -37,6 +37,7 @@ class Declaration:
     name: str | None = None
     version: str = "1.0.0"
     runs_in: Pool | None = None
+    system_dependency: str | None = None
     dependencies: dict[str, tuple[str, Any]] = field(default_factory=dict[str, tuple[str, Any]])
     """By parameter: the step whose result it gets, and the model to make of it, or None."""
     input_names: list[str] = field(default_factory=list[str])
@@ -44,12 +45,13 @@ class Declaration:
 
 
 def step_handler(
-    name: str, version: str = "1.0.0", *, runs_in: Pool | None = None
+    name: str, version: str = "1.0.0", *, runs_in: Pool | None = None, system_dependency: str | None = None
 ) -> Callable[[AnyFunction], AnyFunction]:
     """Make a function the handler `name`.
 
     `runs_in` is "async" (on the event loop: what an async function does by itself, and what a plain one may do if it
     never waits), "thread" (what a plain function does by itself) or "process" (for work that keeps a core busy).
+    `system_dependency` is the outside system that it depends on, by which its breaker is named.
     """
     if not isinstance(cast(object, name), str) or not name:
         raise InvalidHandler('@step_handler needs the handler\'s name: @step_handler("charge_card")')
@@ -57,6 +59,7 @@ def step_handler(
     def decorate(function: AnyFunction) -> AnyFunction:
         declaration = _declaration_for(function)
         declaration.name, declaration.version, declaration.runs_in = name, version, runs_in
+        declaration.system_dependency = system_dependency
         return function
 
     return decorate

@@ -19,6 +19,7 @@ from tasker.handlers.step import Pool, StepHandler
 from tasker.model.errors import InvalidHandler
 
 POOLS: tuple[Pool, ...] = ("async", "thread", "process")
+DEPENDENCY_MAX = 255
 ADAPT = "__tasker_adapt__"
 """Where handlers of another interface keep the function `(obj, name, method) -> Handler` that adapts them."""
 
@@ -40,6 +41,17 @@ class Handler:
     """The function or class that the user wrote."""
     method: str | None = None
     """The method of the class that runs, where it is not the usual one."""
+    system_dependency: str | None = None
+    """The outside system that it depends on, by which its breaker is named."""
+
+    def __post_init__(self) -> None:
+        """Raises InvalidHandler for a `system_dependency` that cannot be the name of a breaker."""
+        named = cast("object", self.system_dependency)
+        if named is None or (isinstance(named, str) and 0 < len(named) <= DEPENDENCY_MAX and "\0" not in named):
+            return
+        raise InvalidHandler(
+            f"{self.place}: system_dependency is {named!r}, and may be text of 1 to {DEPENDENCY_MAX} characters"
+        )
 
     @property
     def place(self) -> str:
@@ -123,7 +135,15 @@ def _function_handler(function: Callable[..., Any], name: str | None) -> Handler
     call, reads_declared = bind_function(function, declaration)
     needs = frozenset(step for step, _ in declaration.dependencies.values()) if reads_declared else None
     pool, call = _pooled(function, call, function, declaration.runs_in)
-    return Handler(name=name, version=declaration.version, call=call, pool=pool, needs=needs, source=function)
+    return Handler(
+        name=name,
+        version=declaration.version,
+        call=call,
+        pool=pool,
+        needs=needs,
+        source=function,
+        system_dependency=declaration.system_dependency,
+    )
 
 
 def _class_handler(cls: type, name: str | None, dispatched: str | None = None) -> Handler:
@@ -151,8 +171,16 @@ def _class_handler(cls: type, name: str | None, dispatched: str | None = None) -
 
     pool, pooled = _pooled(cls, call, method, cls.runs_in)
     name = name or cls.handler_name or cls.__name__
-    version = cls.handler_version
-    return Handler(name=name, version=version, call=pooled, pool=pool, needs=None, source=cls, method=dispatched)
+    return Handler(
+        name=name,
+        version=cls.handler_version,
+        call=pooled,
+        pool=pool,
+        needs=None,
+        source=cls,
+        method=dispatched,
+        system_dependency=cls.system_dependency,
+    )
 
 
 def _constructor(cls: type[StepHandler]) -> Callable[[StepContext], Any]:

@@ -158,6 +158,11 @@ def offers(handlers: Mapping[str, Handler]) -> list[str]:
     return handlers.offers() if isinstance(handlers, Registry) else list(handlers)
 
 
+def system_dependencies(handlers: Mapping[str, Handler]) -> list[str]:
+    """By the same order as `offers`: the outside system that each of them depends on, "" where it names none."""
+    return [handlers[key].system_dependency or "" for key in offers(handlers)]
+
+
 def is_handler_class(obj: type) -> bool:
     """True for a class of a user's that derives from StepHandler, with or without a name."""
     return issubclass(obj, StepHandler) and obj is not StepHandler

@@ -22,6 +22,8 @@ class StepHandler:
     handler_version: ClassVar[str] = "1.0.0"
     runs_in: ClassVar[Pool | None] = None
     """None: the event loop for an async method, a thread for a plain one."""
+    system_dependency: ClassVar[str | None] = None
+    """The outside system that it depends on, by which its breaker is named. What a template's step says comes first."""
 
     @property
     def name(self) -> str:

@@ -145,6 +145,12 @@ class ApiKeyNotFound(TaskerError):
     code = "api_key_not_found"
 
 
+class BreakerNotFound(TaskerError):
+    """No template and no handler names this system as its dependency."""
+
+    code = "breaker_not_found"
+
+
 class HandlerNotFound(TaskerError):
     """A template names a handler that this process does not have."""
 
@@ -236,11 +242,12 @@ class StepError(Exception):
     """A handler failed. Raise `PermanentError` or `RetryableError`, or one of their children.
 
     `error_code` is your own word for programs, `metadata` and `context` are kept with the attempt, `retry_after` is in
-    seconds.
+    seconds. `is_dependency_failure` says that the system which the step depends on is down: its breaker counts it.
     """
 
     retryable: bool = True
     error_type = "handler_error"
+    is_dependency_failure: bool = False
 
     def __init__(
         self,
@@ -251,6 +258,7 @@ class StepError(Exception):
         retry_after: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
+        is_dependency_failure: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -259,6 +267,8 @@ class StepError(Exception):
         self.metadata: dict[str, Any] = {**(metadata or {}), **(context or {})}
         if retryable is not None:
             self.retryable = retryable
+        if is_dependency_failure is not None:
+            self.is_dependency_failure = is_dependency_failure
 
 
 class RetryableError(StepError):
@@ -282,7 +292,9 @@ class StepTimeoutError(RetryableError):
 
 
 class NetworkError(RetryableError):
-    """The network failed."""
+    """The network failed. The breaker of the system that the step depends on counts it."""
+
+    is_dependency_failure = True
 
 
 class RateLimitError(RetryableError):
@@ -290,7 +302,9 @@ class RateLimitError(RetryableError):
 
 
 class ServiceUnavailableError(RetryableError):
-    """A service is down for now."""
+    """A service is down for now. The breaker of the system that the step depends on counts it."""
+
+    is_dependency_failure = True
 
 
 class ResourceContentionError(RetryableError):

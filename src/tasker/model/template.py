@@ -88,7 +88,7 @@ class Step:
     queue: str | None = None
     """The queue whose workers run the step; the template's namespace where it is None."""
     system_dependency: str | None = None
-    """The outside system that the step talks to: shown to people, so that they know whom to call."""
+    """The outside system that the step depends on; steps of one system share a breaker. "" names none."""
     result_schema: JsonObject | None = None
     for_each: str | None = None
     """`step.path.to.list`: where the items lie."""

@@ -47,6 +47,7 @@ def faults() -> dict[type[BaseException], Fault]:
         errors.StepNotFound: Fault(404, "NOT_FOUND"),
         errors.TemplateNotFound: Fault(404, "NOT_FOUND"),
         errors.ApiKeyNotFound: Fault(404, "NOT_FOUND"),
+        errors.BreakerNotFound: Fault(404, "NOT_FOUND"),
         errors.RequestTimeout: Fault(408, "TIMEOUT"),
         errors.IdentityConflict: Fault(409, "CONFLICT"),
         errors.KeyInFlight: Fault(409, "CONFLICT", retry_after_s=1),

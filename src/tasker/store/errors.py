@@ -27,6 +27,7 @@ _BY_SQLSTATE: dict[str, type[errors.TaskerError]] = {
     "TK015": errors.InvalidInput,
     "TK016": errors.Forbidden,
     "TK020": errors.NotFound,
+    "TK018": errors.BreakerNotFound,
     "42883": errors.SchemaOutdated,  # undefined function
     "3F000": errors.SchemaOutdated,  # undefined schema
     "42P01": errors.SchemaOutdated,  # undefined table

@@ -180,7 +180,7 @@ class Verbs:
         self._regrant = call("regrant", "int uuid[] int[] int[]")
         self._beat = call("beat", "int bool bigint uuid[] int[] int[] float8[] uuid[] int[] int[]")
         self._open_session = call("open_session", "uuid text text int float8")
-        self._serve = call("serve", "int text[] text[]")
+        self._serve = call("serve_guarded", "int text[] text[] text[]")
         self._end_session = call("end_session", "int text bool")
         self._end_process = call("end_process", "text int text bool")
         self._live_processes = call("live_processes", "text")
@@ -296,11 +296,20 @@ class Verbs:
             return await connection.fetchval(self._open_session, session_uuid, name, host, pid, lease_s)
 
     async def serve(
-        self, connection: Connection, session: int, handlers: Sequence[str], queues: Sequence[str] | None
+        self,
+        connection: Connection,
+        session: int,
+        handlers: Sequence[str],
+        queues: Sequence[str] | None,
+        *,
+        system_dependencies: Sequence[str] = (),
     ) -> list[tuple[int, str]]:
-        """Announces handlers and queues; the channels served, each with its handler."""
+        """Announces handlers and queues; the channels served, each with its handler.
+
+        `system_dependencies` are those that the handlers name, in the same order, "" for none; empty: none names any.
+        """
         with translating():
-            rows = await connection.fetch(self._serve, session, handlers, queues)
+            rows = await connection.fetch(self._serve, session, handlers, system_dependencies, queues)
         return [(row[0], row[1]) for row in rows]
 
     async def end_session(self, connection: Connection, session: int, reason: str, *, is_loss: bool) -> int:

@@ -184,8 +184,8 @@ STEP = Record(
         ),
         Key(
             name="system_dependency",
-            kind=_PROSE,
-            about="The outside system that it talks to: shown to people, so that they know whom to call.",
+            kind=Text(at_least=0, at_most=255, pattern=None),
+            about="The outside system that it depends on, by which its breaker is named.",
             default=None,
         ),
         Key(

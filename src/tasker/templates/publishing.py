@@ -96,6 +96,7 @@ def _steps(template: Template) -> list[dict[str, Any]]:
             "deciders": sum(types[parent] == "decision" for parent in step.dependencies),
             "joins": [numbers[decision] for decision in joined.get(step.name, ())],
             "batch": _batch(template, step, numbers),
+            "system_dependency": step.system_dependency,
         }
         for step in template.steps
     ]

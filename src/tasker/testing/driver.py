@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import orjson
 
 from tasker.handlers import Handler, outcome_of_error
-from tasker.handlers.resolution import offers
+from tasker.handlers.resolution import offers, system_dependencies
 from tasker.model.errors import RetryableError, TaskerError
 from tasker.settings import Settings
 from tasker.store.verbs import Reply, Report, Serving, Verbs
@@ -100,7 +100,13 @@ class Driver:
         self._session = await self._verbs.open_session(
             self._connection, uuid4(), "testing", host_name(), os.getpid(), _LEASE_S
         )
-        channels = await self._verbs.serve(self._connection, self._session, offers(self._handlers), None)
+        channels = await self._verbs.serve(
+            self._connection,
+            self._session,
+            offers(self._handlers),
+            None,
+            system_dependencies=system_dependencies(self._handlers),
+        )
         # One pool, of one slot, for all kinds of handler.
         self._serving = Serving([channel for channel, _ in channels], [1] * len(channels))
         self._grants.clear()
@@ -130,7 +136,7 @@ class Driver:
         moved = 0
         for _ in range(_SWEEPS_MAX):
             swept = await self._verbs.sweep(self._connection)
-            moved += sum(swept.get(what, 0) for what in ("released", "promoted", "overdue", "unserved"))
+            moved += sum(swept.get(what, 0) for what in ("released", "promoted", "overdue", "unserved", "breakers"))
             if not swept["more"]:
                 break
         return moved > 0

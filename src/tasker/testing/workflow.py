@@ -11,10 +11,12 @@ from uuid import UUID, uuid4
 
 from tasker.handlers import discover
 from tasker.handlers.resolution import Registry
+from tasker.model.breaker import BreakerInfo
 from tasker.model.errors import TaskerError, TemplateNotFound
 from tasker.model.template import Template
 from tasker.settings import Settings
 from tasker.sql import DEFAULT_SCHEMA
+from tasker.store.breakers import Breakers
 from tasker.store.connection import connect
 from tasker.store.reads import Reads
 from tasker.store.verbs import Verbs
@@ -152,6 +154,15 @@ class Workflow:
             return await self._verbs.act(
                 connection, uuid4(), action, _uuid(task), number=number, actor=actor, reason=reason, result=encoded
             )
+
+    def breakers(self, *names: str) -> list[BreakerInfo]:
+        """Breakers of the systems that steps depend on, at the time of this workflow: these, or all, by name."""
+        return run_here(self.breakers_async(*names), "breakers_async(…)")
+
+    async def breakers_async(self, *names: str) -> list[BreakerInfo]:
+        """See breakers."""
+        async with self._connected() as connection:
+            return await Breakers().list(connection, names or None, now=self.now)
 
     # Inside -----------------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ class Heartbeat:
         sweep_s: float,
         handlers: list[str],
         queues: list[str] | None,
+        system_dependencies: list[str],
         pulse: Callable[[], Pulse | None],
         heard: Callable[[int, Reply, list[tuple[int, str]]], None],
     ) -> None:
@@ -57,6 +58,7 @@ class Heartbeat:
         self._sweep_patience_s = max(beat_s * 2, _CALL_S)
         self._handlers = handlers
         self._queues = queues
+        self._system_dependencies = system_dependencies
         self._pulse = pulse
         self._heard = heard
         self._stop: Callable[[], object] | None = None
@@ -118,7 +120,13 @@ class Heartbeat:
                 started=pulse.started,
                 held=pulse.held,
             )
-            channels = await self._verbs.serve(connection, pulse.session, self._handlers, self._queues)
+            channels = await self._verbs.serve(
+                connection,
+                pulse.session,
+                self._handlers,
+                self._queues,
+                system_dependencies=self._system_dependencies,
+            )
         self._heard(pulse.session, reply, channels)
 
     async def _sweep(self, connection: Connection) -> bool:

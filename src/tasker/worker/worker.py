@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from tasker.handlers import Handler
 from tasker.handlers.api_closing import close_api_clients
-from tasker.handlers.resolution import offers
+from tasker.handlers.resolution import offers, system_dependencies
 from tasker.settings import Settings
 from tasker.store.connection import Connection, connect, connect_with_patience
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
@@ -142,6 +142,7 @@ class Worker:
             sweep_s=self._settings.sweep_s,
             handlers=offers(self._handlers),
             queues=self._queues,
+            system_dependencies=system_dependencies(self._handlers),
             pulse=self._pulse,
             heard=self._heard_in_thread,
         )
@@ -219,7 +220,15 @@ class Worker:
         session = await self._verbs.open_session(
             connection, uuid4(), self._name, host_name(), os.getpid(), self._settings.lease_s
         )
-        self._serve(await self._verbs.serve(connection, session, offers(self._handlers), self._queues))
+        self._serve(
+            await self._verbs.serve(
+                connection,
+                session,
+                offers(self._handlers),
+                self._queues,
+                system_dependencies=system_dependencies(self._handlers),
+            )
+        )
         self.turns.enter_session(session)
         await self._listen(connection)
         self._is_open = True

@@ -61,6 +61,8 @@ class TimeoutError(RetryableError):
 class NetworkError(RetryableError):
     """The network failed."""
 
+    is_dependency_failure = True
+
 
 class RateLimitError(RetryableError):
     """A service asks for fewer calls."""
@@ -68,6 +70,8 @@ class RateLimitError(RetryableError):
 
 class ServiceUnavailableError(RetryableError):
     """A service is down for now."""
+
+    is_dependency_failure = True
 
 
 class ResourceContentionError(RetryableError):

@@ -235,7 +235,8 @@ def _failure(error: Exception) -> StepHandlerResult:
         elif isinstance(error, RetryableError):
             kind = ErrorType.RETRYABLE_ERROR
         wait = {} if error.retry_after is None else {"retry_after": error.retry_after}
-        metadata = {**wait, **error.metadata}
+        down = {"is_dependency_failure": True} if error.is_dependency_failure else {}
+        metadata = {**wait, **down, **error.metadata}
         return StepHandlerResult.failure(error.message, kind, error.retryable, metadata, error.error_code)
     metadata = {"exception_type": type(error).__name__, "traceback": traceback.format_exc()}
     return StepHandlerResult.failure(str(error), ErrorType.HANDLER_ERROR, True, metadata)

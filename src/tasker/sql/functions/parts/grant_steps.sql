@@ -39,3 +39,13 @@ begin
     then json_build_object('is_alone', is_suspect, 'is_unchecked', not is_checked) end
   from moved;
 end $$;
+
+-- drop_grants: grants of which nothing is held any more.
+create or replace function tasker_engine.drop_grants(_session int, _grant_nos bigint[]) returns void language plpgsql as $$
+begin
+  delete from tasker_engine.grants g where g.ctid = any (array(
+    select n.place from unnest(_grant_nos) f
+    cross join lateral (
+      select n.ctid as place from tasker_engine.grants n
+      where n.session_id = _session and n.grant_no = f offset 0) n));  -- offset 0: probed by the whole key
+end $$;

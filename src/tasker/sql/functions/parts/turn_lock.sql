@@ -8,6 +8,17 @@ begin
   return found;
 end $$;
 
+-- begin_turn: the same for the calls that hand out steps. Answers 0 where the session has ended, 1, or 2 where it is guarded: one
+-- of its channels belongs to a breaker. The others are spared to look.
+create or replace function tasker_engine.begin_turn(_session int) returns int language plpgsql as $$
+declare is_guarded boolean;
+begin
+  perform tasker_engine.require_read_committed();
+  perform pg_advisory_xact_lock(tasker_engine.session_lock_class(), _session);
+  select s.is_guarded into is_guarded from tasker_engine.sessions s where s.session_id = _session and s.ended_at is null;
+  return case when not found then 0 when is_guarded then 2 else 1 end;
+end $$;
+
 -- session_lock_class: keeps the sessions of one schema apart from those of another in the same database.
 create or replace function tasker_engine.session_lock_class() returns int language sql immutable as $$
   select hashtext('tasker_engine sessions')

@@ -16,6 +16,7 @@ declare
   every record;
   names text[];
   is_satisfying boolean[];
+  barred int[] := tasker_engine.barred_channels();
 begin
   _now := coalesce(_now, clock_timestamp());
   for task in
@@ -28,7 +29,7 @@ begin
     return query
     select s.task_id, s.number, p.name || coalesce('_' || m.batch_id, ''), s.state::text, s.waiting = 0, f.is_eligible,
       f.is_open and s.state <> 'in_progress' and s.waiting = 0 and f.is_eligible and not task.is_paused
-        and coalesce(f.due_at <= _now, true),
+        and coalesce(f.due_at <= _now, true) and p.channel_id <> all (barred),
       case when s.error is not null and s.state <> 'complete' then s.finished_at end, f.due_at, cardinality(p.parents),
       case when s.number < 65536 and f.batch_left is null then cardinality(p.parents) - s.waiting else cardinality(p.parents) end, s.tries, p.max_attempts,
       case when s.state = 'waiting_for_retry' then date_part('epoch', f.due_at - s.finished_at) end, coalesce(s.started_at, s.granted_at),

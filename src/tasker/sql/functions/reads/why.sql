@@ -10,7 +10,10 @@ begin
     when _is_paused then 'the task is paused'
     when _due_at is not null then 'waits until ' || to_char(_due_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
     when exists (select from tasker_engine.session_channels sc join tasker_engine.sessions s on s.session_id = sc.session_id
-                 where sc.channel_id = _channel and s.ended_at is null) then 'waits for a worker to have room'
+                 where sc.channel_id = _channel and s.ended_at is null) then coalesce((
+      select tasker_engine.breaker_says(b.name, b.state, b.open_until)
+      from tasker_engine.channels c join tasker_engine.breakers b on b.breaker_id = c.breaker_id where c.channel_id = _channel),
+      'waits for a worker to have room')
     else (select 'no living worker has the handler "' || c.handler || '" in queue "' || c.queue || '"'
           from tasker_engine.channels c where c.channel_id = _channel)
   end;

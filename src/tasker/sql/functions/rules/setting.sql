@@ -16,6 +16,11 @@ create or replace function tasker_engine.setting(_name text) returns double prec
       when 'stale_retry_s' then 1800         -- how long a task may wait for a retry
       when 'stale_process_s' then 1800       -- how long nothing may move in a task that is in process
       when 'stale_lifetime_s' then 86400     -- how old a task may become
+      when 'breaker_failure_threshold' then 5  -- so many failures in a row open a breaker
+      when 'breaker_success_threshold' then 2  -- so many probes that succeed close it
+      when 'breaker_probes' then 1             -- so many steps at once may probe whether its system is back
+      when 'breaker_reset_s' then 30           -- how long it is open the first time; each time in a row, twice as long
+      when 'breaker_reset_max_s' then 300      -- and at the longest
       when 'grant_payload_bytes' then 65536  -- what a grant carries at most; the rest comes by load
     end)
 $$;

@@ -5,7 +5,7 @@
 -- backoff, backoff_base_s, backoff_max_s, jitter, timeout_s; where they differ from a standard step's also type, deciders (how
 -- many parents are decisions), joins (the decisions of which every way leads through a convergence) and batch (of a step that
 -- has members: parallelism, failure_strategy, source: the number of the step that says what they work on, and for a list of
--- items the path to it).
+-- items the path to it) and system_dependency.
 create or replace function tasker_engine.publish(
   _namespace text, _name text, _version text, _digest text, _definition jsonb, _identity_strategy text, _steps jsonb,
   _force boolean default false, out template_id int, out is_new boolean) language plpgsql as $$
@@ -44,8 +44,9 @@ begin
   -- Numbers run from 1 without a gap, so that a child's place in these arrays is its number.
   select array_agg(c.channel_id order by s.number), array_agg(cardinality(s.parents) order by s.number)
   into channel_of, parents_of
-  from jsonb_to_recordset(_steps) as s(number int, queue text, handler text, parents int[])
-  join tasker_engine.channels c on c.namespace_id = home and c.queue = s.queue and c.handler = s.handler;
+  from jsonb_to_recordset(_steps) as s(number int, queue text, handler text, parents int[], system_dependency text)
+  join tasker_engine.channels c on c.namespace_id = home and c.queue = s.queue and c.handler = s.handler
+    and c.system_dependency = coalesce(s.system_dependency, '');
   insert into tasker_engine.template_steps (template_id, number, name, channel_id, parents, children, child_channels,
     child_parents, is_retryable, max_attempts, backoff, backoff_base_s, backoff_max_s, jitter, timeout_s, type, deciders, joins, batch)
   select template_id, s.number, s.name, channel_of[s.number], s.parents, s.children,
@@ -59,20 +60,36 @@ begin
   is_new := true;
 end $$;
 
--- open_channels: makes the channels and lanes that these steps need. Lanes for new tasks are only for first steps.
+-- open_channels: makes the channels, breakers and lanes that these steps need. Lanes for new tasks are only for first steps.
 create or replace function tasker_engine.open_channels(_namespace_id int, _steps jsonb) returns void language plpgsql as $$
 begin
-  insert into tasker_engine.channels (namespace_id, queue, handler)
-  select distinct _namespace_id, s.queue, s.handler from jsonb_to_recordset(_steps) as s(queue text, handler text)
-  order by s.queue, s.handler
+  perform tasker_engine.make_breakers(array(
+    select s.system_dependency from jsonb_to_recordset(_steps) as s(system_dependency text)));
+  insert into tasker_engine.channels (namespace_id, queue, handler, system_dependency, breaker_id)
+  select _namespace_id, s.queue, s.handler, s.system, b.breaker_id
+  from (select distinct s.queue, s.handler, coalesce(s.system_dependency, '') as system
+        from jsonb_to_recordset(_steps) as s(queue text, handler text, system_dependency text)) s
+  left join tasker_engine.breakers b on b.name = s.system
+  order by s.queue, s.handler, s.system
   on conflict do nothing;
   insert into tasker_engine.lanes (lane, channel_id, kind, class)
   select distinct tasker_engine.lane(c.channel_id, k.kind, p.class), c.channel_id, k.kind, p.class
-  from (select distinct s.queue, s.handler, s.parents = '{}' as is_first
-        from jsonb_to_recordset(_steps) as s(queue text, handler text, parents int[])) s
+  from (select distinct s.queue, s.handler, s.parents = '{}' as is_first, coalesce(s.system_dependency, '') as system
+        from jsonb_to_recordset(_steps) as s(queue text, handler text, parents int[], system_dependency text)) s
   join tasker_engine.channels c on c.namespace_id = _namespace_id and c.queue = s.queue and c.handler = s.handler
+    and c.system_dependency = s.system
   cross join generate_series(0, 2) as k(kind)
   cross join generate_series(0, 4) as p(class)
   where k.kind > 0 or s.is_first
+  on conflict do nothing;
+end $$;
+
+-- make_breakers: makes those that are not there yet, in the order of their names. Null and '' name none.
+create or replace function tasker_engine.make_breakers(_names text[]) returns void language plpgsql as $$
+begin
+  insert into tasker_engine.breakers (name)
+  select distinct n.name from unnest(_names) as n(name)
+  where n.name <> '' and not exists (select from tasker_engine.breakers b where b.name = n.name)
+  order by n.name
   on conflict do nothing;
 end $$;

@@ -14,7 +14,7 @@ create or replace function tasker_engine.report(
   _now timestamptz default null, _chance double precision default null)
 returns setof tasker_engine.reply language plpgsql as $$
 declare
-  is_alive boolean := tasker_engine.turn_lock(_session);
+  turn int := tasker_engine.begin_turn(_session);
   is_growing boolean := _kinds && array['batched', 'expanded'] or 65536 <= any (_numbers);
   held tasker_engine.held_task[];
   locked uuid[];
@@ -30,12 +30,8 @@ declare
   grown record;
   changes tasker_engine.task_change[] := '{}';
 begin
-  delete from tasker_engine.grants g where g.ctid = any (array(
-    select n.place from unnest(_finished_grants) f
-    cross join lateral (
-      select n.ctid as place from tasker_engine.grants n
-      where n.session_id = _session and n.grant_no = f offset 0) n));  -- offset 0: probed by the whole key
-  if not is_alive then
+  perform tasker_engine.drop_grants(_session, _finished_grants);
+  if turn = 0 then
     _channels := '{}';
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
   end if;
@@ -79,6 +75,10 @@ begin
     done_numbers := done_numbers || grown.done_numbers;
     recorded_tasks := recorded_tasks || grown.recorded_tasks;
     recorded_numbers := recorded_numbers || grown.recorded_numbers;
+  end if;
+  if turn = 2 and tasker_engine.concern_breakers(_kinds, _payloads) then
+    select * into _channels, _pools from tasker_engine.tell_breakers(held, _task_ids, _numbers, _attempts, _kinds, _payloads,
+      recorded_tasks, recorded_numbers, _channels, _pools, _now);
   end if;
   if cardinality(recorded_tasks) > 0 then
     return query select * from tasker_engine.advance(_session, held, done_tasks, done_numbers, changes, _channels, _pools, _free, _now);

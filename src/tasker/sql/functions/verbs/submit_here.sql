@@ -9,7 +9,7 @@ create or replace function tasker_engine.submit_here(
   _options jsonb[] default null, _now timestamptz default null)
 returns setof tasker_engine.reply language plpgsql as $$
 declare
-  is_alive boolean := tasker_engine.turn_lock(_session);
+  turn int := tasker_engine.begin_turn(_session);
   first_seq bigint := (select last_value from tasker_engine.ready_seq_seq);
   ids uuid[];
   are_duplicates boolean[];
@@ -20,9 +20,12 @@ begin
   return query select 'submitted', d.task_id, null::int, null::int, null::int, null::int,
     case when d.is_duplicate then 'duplicate' end, null::json
   from unnest(ids, are_duplicates) as d(task_id, is_duplicate);
-  if not is_alive then
+  if turn = 0 then
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
     return;
+  end if;
+  if turn = 2 and tasker_engine.is_any_in_trouble() then
+    select * into _channels, _pools from tasker_engine.passable(_channels, _pools);
   end if;
   select * into taken from tasker_engine.take_new(
     array(select d.id from unnest(ids, are_duplicates) as d(id, is_duplicate) where not is_duplicate), first_seq,

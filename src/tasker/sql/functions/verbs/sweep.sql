@@ -14,6 +14,7 @@ declare
   unserved int;
   judged int;
   driven int;
+  breakers int;
 begin
   perform tasker_engine.require_read_committed();
   if not pg_try_advisory_xact_lock(tasker_engine.session_lock_class(), 0) then
@@ -43,7 +44,9 @@ begin
   judged := tasker_engine.fill_dlq(200, _now);
   perform tasker_engine.find_stale(50, _now);
   driven := tasker_engine.drive_jobs(20, _now);
+  breakers := tasker_engine.sweep_breakers(_now);
   return jsonb_build_object('is_leader', true,
     'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100 or judged >= 200 or driven >= 20,
-    'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved, 'judged', judged, 'driven', driven);
+    'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved, 'judged', judged, 'driven', driven,
+    'breakers', breakers);
 end $$;

@@ -1,4 +1,4 @@
--- why_in_line (kind `queue`): ready steps that a living worker could take, with their place in line.
+-- why_in_line (kind `queue`): ready steps that a living worker could take, with their place in line; no breaker keeps them.
 --
 -- data: place (from 1; null: behind the first `looked`), lane, is_alone (a step that lost its worker runs with nothing beside
 -- it), queue, handler, workers (how many serve it), idle, per_s and last_taken_at (of the last five minutes), expected_s.
@@ -7,13 +7,15 @@ create or replace function tasker_engine.why_in_line(_task tasker_engine.tasks, 
 returns table (number int, kind text, said text, data jsonb) language plpgsql stable
 set enable_indexscan = on set enable_bitmapscan = off as $$
 #variable_conflict use_column
+declare
+  barred int[] := tasker_engine.barred_channels();
 begin
   return query
   with waiting as materialized (
     select s.number, s.is_suspect, p.channel_id
     from tasker_engine.steps s
     join tasker_engine.plan_of(_task.template_id) p on p.number = tasker_engine.plan_number(s.number)
-    where s.task_id = _task.task_id and s.state = 'enqueued'),
+    where s.task_id = _task.task_id and s.state = 'enqueued' and p.channel_id <> all (barred)),
   served as materialized (
     select w.channel_id, c.handler, c.queue, count(s.session_id)::int as workers, count(*) filter (where s.is_idle)::int as idle
     from (select distinct channel_id from waiting) w
