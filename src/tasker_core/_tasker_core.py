@@ -19,6 +19,7 @@ from tasker_core.exceptions import TROUBLE
 from tasker_core.executions import tally
 from tasker_core.health import health_of, worker_config_of
 from tasker_core.logging import log_debug, log_error, log_info, log_trace, log_warn
+from tasker_core.remote import remote
 from tasker_core.types import BootstrapConfig, FfiDispatchMetrics
 
 __all__ = [
@@ -202,43 +203,48 @@ def get_worker_config() -> dict[str, Any]:
 # The client -----------------------------------------------------------------------------------------------------------
 
 
+def _answers() -> Any:
+    """Who answers the client: a server, where one is named, else the database of this process's worker."""
+    return remote() or client_answers
+
+
 def client_create_task(request: Mapping[str, Any]) -> dict[str, Any]:
     """Creates a task: name, namespace, version, context, initiator, source_system and reason are needed."""
-    return client_answers.create_task(request)
+    return _answers().create_task(request)
 
 
 def client_get_task(task_uuid: str) -> dict[str, Any]:
     """A task with its steps."""
-    return client_answers.get_task(task_uuid)
+    return _answers().get_task(task_uuid)
 
 
 def client_list_tasks(
     limit: int = 50, offset: int = 0, namespace: str | None = None, status: str | None = None
 ) -> dict[str, Any]:
     """tasks and pagination."""
-    return client_answers.list_tasks(limit, offset, namespace, status)
+    return _answers().list_tasks(limit, offset, namespace, status)
 
 
 def client_cancel_task(task_uuid: str) -> dict[str, Any]:
     """Ends a task."""
-    return client_answers.cancel_task(task_uuid)
+    return _answers().cancel_task(task_uuid)
 
 
 def client_list_task_steps(task_uuid: str) -> list[dict[str, Any]]:
     """The steps of a task."""
-    return client_answers.list_steps(task_uuid)
+    return _answers().list_steps(task_uuid)
 
 
 def client_get_step(task_uuid: str, step_uuid: str) -> dict[str, Any]:
     """A step."""
-    return client_answers.get_step(task_uuid, step_uuid)
+    return _answers().get_step(task_uuid, step_uuid)
 
 
 def client_get_step_audit_history(task_uuid: str, step_uuid: str) -> list[dict[str, Any]]:
     """The moves of a step."""
-    return client_answers.audit_history(task_uuid, step_uuid)
+    return _answers().audit_history(task_uuid, step_uuid)
 
 
 def client_health_check() -> dict[str, Any]:
     """status and timestamp."""
-    return client_answers.health()
+    return _answers().health()

@@ -34,14 +34,7 @@ actor: ContextVar[str] = ContextVar("actor", default="tasker-core-python")
 
 def create_task(request: Mapping[str, Any]) -> dict[str, Any]:
     """Creates a task of a request with the keys of NEEDED; of the others those of TaskerClient.create_task count."""
-    missing = [key for key in NEEDED if request.get(key) is None]
-    if missing:
-        raise InvalidInput(f"the request has no {', '.join(missing)}: a task needs {', '.join(NEEDED)}")
-    runtime = current()
-    options = {key: request[key] for key in _OPTIONS if request.get(key) is not None}
-    for key in ("correlation_id", "parent_correlation_id"):
-        if key in options:
-            options[key] = UUID(str(options[key]))
+    runtime, options = current(), options_of(request)
     made = runtime.run(
         runtime.tasker.submit(
             request["name"],
@@ -52,6 +45,18 @@ def create_task(request: Mapping[str, Any]) -> dict[str, Any]:
         )
     )
     return get_task(str(made.task_uuid))
+
+
+def options_of(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What a request says of a task beside its template and context. Raises InvalidInput where a key is missing."""
+    missing = [key for key in NEEDED if request.get(key) is None]
+    if missing:
+        raise InvalidInput(f"the request has no {', '.join(missing)}: a task needs {', '.join(NEEDED)}")
+    options = {key: request[key] for key in _OPTIONS if request.get(key) is not None}
+    for key in ("correlation_id", "parent_correlation_id"):
+        if key in options:
+            options[key] = UUID(str(options[key]))
+    return options
 
 
 def get_task(task_uuid: str) -> dict[str, Any]:
@@ -84,8 +89,12 @@ def list_tasks(
                 break
         return found
 
-    found = current().read(ask)
-    count = len(found)
+    return page_of([_task(one, None, ()) for one in current().read(ask)], limit, offset)
+
+
+def page_of(tasks: list[dict[str, Any]], limit: int, offset: int) -> dict[str, Any]:
+    """The page of a list that was read from its beginning, one task further than the page."""
+    count = len(tasks)
     pagination = {
         "page": offset // limit + 1 if limit else 1,
         "per_page": limit,
@@ -94,7 +103,7 @@ def list_tasks(
         "has_next": count > offset + limit,
         "has_previous": offset > 0,
     }
-    return {"tasks": [_task(one, None, ()) for one in found[offset : offset + limit]], "pagination": pagination}
+    return {"tasks": tasks[offset : offset + limit], "pagination": pagination}
 
 
 def cancel_task(task_uuid: str) -> dict[str, Any]:

@@ -50,6 +50,20 @@ def read_config(given: BootstrapConfig) -> Config:
     )
 
 
+def read_orchestration() -> dict[str, Any] | None:
+    """`[worker.orchestration_client]` of the file, where it names a server and nothing names a database.
+
+    Raises SettingsError for a file that cannot be read.
+    """
+    environment = os.environ
+    path = environment.get("TASKER_CONFIG_PATH")
+    if not path or environment.get("TASKER_DATABASE_URL") or environment.get("DATABASE_URL"):
+        return None
+    said = _read(Path(path))
+    found = _section(said, "worker", "orchestration_client")
+    return found if found.get("base_url") and not _section(said, "common", "database").get("url") else None
+
+
 def plain_dsn(dsn: str) -> str:
     """Without the name of a driver, as SQLAlchemy's addresses carry it: `postgresql+asyncpg://`."""
     return re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", dsn)
