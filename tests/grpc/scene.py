@@ -33,6 +33,13 @@ steps:
   - {name: held, handler: held, dependencies: [opening]}
   - {name: behind, handler: left, dependencies: [held]}
 """
+UNSERVED = """
+tasker: 1
+namespace_name: scene
+name: unserved
+version: 1.0.0
+steps: [{name: only, handler: nobody_has_it}]
+"""
 released = asyncio.Event()
 
 
@@ -122,7 +129,8 @@ class Recorder:
 async def play(tasker: Tasker, call: Recorder) -> None:
     """Every method, every field."""
     released.clear()
-    await tasker.publish(load_text(TEMPLATE).template)
+    for text in (TEMPLATE, UNSERVED):
+        await tasker.publish(load_text(text).template)
     task = await _tasks(call)
     await _lists(call, task)
     await _steps(call, task)
@@ -151,6 +159,11 @@ async def _tasks(call: Recorder) -> Any:
     await call.operation("pause_task", task_uuid=later.task_uuid)
     await call("TaskService/CancelTask", task_uuid=later.task_uuid, reason="rain", actor="bob",
                seen_state=state(later), act_id="01987654-0000-7000-8000-000000000004")  # fmt: skip
+
+    idle = (await call("TaskService/CreateTask", name="unserved", namespace="scene")).task
+    assert idle.ready_steps == 1
+    await call("StepService/ListSteps", task_uuid=idle.task_uuid)
+    await call("TaskService/CancelTask", task_uuid=idle.task_uuid)
 
     async def is_under_way() -> bool:
         found = (await call("StepService/ListSteps", task_uuid=task.task_uuid)).steps
@@ -186,7 +199,7 @@ async def _lists(call: Recorder, task: Any) -> None:
     declared = await call("TaskService/ListTasks", field=["a=1"])
     assert [one.task_uuid for one in declared.tasks] == [task.task_uuid]
     ended = await call("TaskService/ListTasks", completed_at=period)
-    assert [state(one) for one in ended.tasks] == ["TASK_STATE_CANCELLED"]
+    assert [state(one) for one in ended.tasks] == ["TASK_STATE_CANCELLED"] * 2
 
 
 async def _steps(call: Recorder, task: Any) -> None:

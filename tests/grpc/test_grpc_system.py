@@ -181,3 +181,17 @@ async def test_tls(grpc_idle: Tasker, tmp_path: Path) -> None:
         async with aio.insecure_channel(address) as channel:
             with pytest.raises(aio.AioRpcError):
                 await Client(channel, address).create()
+
+
+async def test_who_may_no_longer_watch_is_told(grpc_idle: Tasker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream ends when its caller's permission does, though nothing moves in it."""
+    monkeypatch.setattr("tasker.server.streams.RECHECK_S", 0.01)
+    who = [host_principal("ann", roles=["admin"], namespaces=None)]
+    async with client_of(grpc_idle, authenticator=HostAuthenticator(lambda _: who[0])) as client:
+        made = await client.create()
+        watched = client.stream("TaskService", "StreamTaskStatus", task_uuid=made.task_uuid)
+        await watched.read()
+        who[0] = host_principal("ann", permissions=["steps:read"], namespaces=None)
+        with pytest.raises(aio.AioRpcError) as caught:
+            await watched.read()
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED

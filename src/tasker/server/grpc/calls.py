@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any
 
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import DecodeError
@@ -13,13 +12,14 @@ from grpc.aio import ServicerContext
 
 from tasker import proto
 from tasker.model.errors import Backpressure, MalformedRequest, RequestTimeout, Unauthenticated
-from tasker.operations import ANYBODY, Engine, Operation, Principal, stream
+from tasker.operations import ANYBODY, Engine, Principal, stream
 from tasker.operations.registry import admit
 from tasker.server.auth import Authenticator
 from tasker.server.grpc.asked import Asked, Fields, Method, StreamMethod
 from tasker.server.grpc.errors import refusal
 from tasker.server.grpc.wire import plain, written
 from tasker.server.rest.body import check_value
+from tasker.server.streams import while_allowed
 
 RECHECK_S = 2.0
 """How often it is looked whether the caller of a stream may still watch."""
@@ -109,47 +109,19 @@ class Calls:
         operation, given = method.opened(asked)
         if self._open_streams >= self.engine.settings.streams_max:
             raise Backpressure(f"{self._open_streams} streams are open, and no more may be: try again later")
+
+        async def may_still() -> None:
+            await admit(self.engine, operation, await self.caller(context), given)
+
         self._open_streams += 1
         try:
             items = await stream(self.engine, operation, asked.principal, given)
-            async with aclosing(self._while_allowed(context, operation, given, items)) as allowed:
+            async with aclosing(while_allowed(items, may_still, self.stopping)) as allowed:
                 async for item in allowed:
                     if (found := method.sent(asked, item)) is not None:
                         yield found
         finally:
             self._open_streams -= 1
-
-    async def _while_allowed(
-        self, context: Context, operation: Operation[Any], given: Any, items: AsyncIterator[Any]
-    ) -> AsyncGenerator[Any]:
-        """The items, as long as the caller may see them and the server does not stop."""
-        loop = asyncio.get_running_loop()
-        check_at = loop.time() + RECHECK_S
-        coming = asyncio.ensure_future(_next(items))
-        stopping = asyncio.ensure_future(self.stopping.wait())
-        try:
-            while True:
-                wait_s = max(0.0, check_at - loop.time())
-                await asyncio.wait([coming, stopping], timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-                if stopping.done():
-                    raise Backpressure("the server stops: watch on with the last cursor", retry_after_s=1)
-                if loop.time() >= check_at:
-                    await admit(self.engine, operation, await self.caller(context), given)
-                    check_at = loop.time() + RECHECK_S
-                if coming.done():
-                    if (item := coming.result()) is None:
-                        return
-                    yield item
-                    coming = asyncio.ensure_future(_next(items))
-        finally:
-            for task in (coming, stopping):
-                task.cancel()
-            await asyncio.gather(coming, stopping, return_exceptions=True)
-
-
-async def _next(items: AsyncIterator[Any]) -> Any:
-    """The next item; None at the end."""
-    return await anext(items, None)
 
 
 def headers_of(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:

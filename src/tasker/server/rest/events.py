@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -12,15 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tasker.model.errors import Backpressure
-from tasker.operations import Operation, Principal, stream, told
+from tasker.operations import Operation, stream, told
 from tasker.operations.registry import Given, admit
 from tasker.server.rest.door import Door, Handler
 from tasker.server.rest.inputs import read_given
 from tasker.server.rest.metrics import Metrics
 from tasker.server.rest.routes import Route
+from tasker.server.streams import while_allowed
 
-RECHECK_S = 2.0
-"""How often it is looked whether the caller may still watch."""
 PING_S = 15
 _RETRY_MS = 1000
 
@@ -61,43 +60,18 @@ class Streams:
     async def _events(
         self, request: Request, operation: Operation[Any], given: Given, first: Any, items: AsyncIterator[Any]
     ) -> AsyncIterator[dict[str, Any]]:
+        async def may_still() -> None:
+            await admit(self._door.engine, operation, await self._door.caller(request), given)
+
         try:
             yield _event(first)
-            async for item in self._while_allowed(request, operation, given, items):
-                yield _event(item)
+            async with aclosing(while_allowed(items, may_still)) as allowed:
+                async for item in allowed:
+                    yield _event(item)
         except Exception as error:  # the edge: the response has begun, so the error is an event
             yield {"event": "error", "data": orjson.dumps({"error": told(error)}).decode()}
         finally:
             self._count(-1)
-
-    async def _while_allowed(
-        self, request: Request, operation: Operation[Any], given: Given, items: AsyncIterator[Any]
-    ) -> AsyncIterator[Any]:
-        """The items, as long as the caller may see them: a key may be revoked while its stream is open."""
-        loop = asyncio.get_running_loop()
-        check_at = loop.time() + RECHECK_S
-        coming = asyncio.ensure_future(_next(items))
-        try:
-            while True:
-                await asyncio.wait([coming], timeout=max(0.0, check_at - loop.time()))
-                if loop.time() >= check_at:
-                    principal: Principal = await self._door.caller(request)
-                    await admit(self._door.engine, operation, principal, given)
-                    check_at = loop.time() + RECHECK_S
-                if not coming.done():
-                    continue
-                if (item := coming.result()) is None:
-                    return
-                yield item
-                coming = asyncio.ensure_future(_next(items))
-        finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
-
-
-async def _next(items: AsyncIterator[Any]) -> Any:
-    """The next item; None at the end."""
-    return await anext(items, None)
 
 
 def _event(item: Any) -> dict[str, Any]:
