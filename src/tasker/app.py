@@ -15,7 +15,7 @@ from tasker.breaker_calls import BreakerCalls, SyncBreakerCalls
 from tasker.embedded import Embedded
 from tasker.embedded import start as start_embedded
 from tasker.handlers import Handler, discover
-from tasker.model.errors import StepNotFound, TaskerError, WaitTimeout
+from tasker.model.errors import NotStarted, StepNotFound, WaitTimeout
 from tasker.model.ids import uuid7
 from tasker.model.task import BatchProgress, TaskView
 from tasker.model.template import Template
@@ -292,7 +292,7 @@ class Tasker(BreakerCalls):
     @property
     def _connections(self) -> Pool:
         if self._pool is None:
-            raise TaskerError("this Tasker is not started: use `async with Tasker(...)`, or await start()")
+            raise NotStarted("this Tasker is not started: use `async with Tasker(...)`, or await start()")
         return self._pool
 
     def _load_templates(self) -> list[Template]:
@@ -340,7 +340,7 @@ class SyncTasker(SyncBreakerCalls[Tasker]):
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         if not self._thread.is_alive():
             work.close()
-            raise TaskerError("this SyncTasker is not started: use `with SyncTasker(...)`, or call start()")
+            raise NotStarted("this SyncTasker is not started: use `with SyncTasker(...)`, or call start()")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def start(self) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-STARTS_WITHIN_S = 60
+STARTS_WITHIN_S, STOPS_WITHIN_S = 60, 20
 
 
 @dataclass
@@ -53,6 +53,11 @@ async def serving(dsn: str, *words: str, **variables: str) -> AsyncGenerator[Ser
             yield Served(process, url, api)
     finally:
         if process.returncode is None:
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOPS_WITHIN_S)
+        except TimeoutError:
             process.kill()
-        await process.wait()
-        await drained
+            await process.wait()
+        drained.cancel()
+        await asyncio.gather(drained, return_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -99,3 +100,21 @@ async def test_several_processes_serve_one_port(serve: Serve) -> None:
         async with httpx2.AsyncClient(base_url=served.url, timeout=60) as own:
             assert 'route="/v1/tasks",status="200"} 1.0' in (await own.get("/metrics")).text
         assert await served.stop() == 0
+
+
+async def test_no_process_is_left_of_a_killed_server(serve: Serve) -> None:
+    """Server processes whose parent was killed end by themselves."""
+    async with serve("--processes", "2") as served:
+        pid = (await served.api.get("/health/detailed")).json()["info"]["process_id"]
+        assert pid != served.process.pid
+        served.process.kill()
+        await served.process.wait()
+        await until(lambda: not _lives(pid), within_s=60)
+
+
+def _lives(pid: int) -> bool:
+    """Whether the process is there, and is no zombie."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

@@ -46,6 +46,12 @@ class ServerFault(TaskerError):
     code = "server_fault"
 
 
+class NotStarted(TaskerError):
+    """This Tasker is not started."""
+
+    code = "not_started"
+
+
 class SchemaOutdated(TaskerError):
     """The database's schema is not the one this version of Tasker needs: run `tasker db migrate`."""
 

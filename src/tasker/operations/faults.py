@@ -59,6 +59,7 @@ def faults() -> dict[type[BaseException], Fault]:
         errors.KeysUnavailable: Fault(
             503, "SERVICE_UNAVAILABLE", "who calls cannot be told at the moment: try again", 5
         ),
+        errors.NotStarted: Fault(503, "SERVICE_UNAVAILABLE", "Tasker is not started, or it is stopping", 5),
         errors.DatabaseUnavailable: _AWAY,
         errors.SchemaOutdated: Fault(503, "SERVICE_UNAVAILABLE", "the database is not at this server's version", 30),
         **dict.fromkeys(CONNECTION_ERRORS, _AWAY),

@@ -8,10 +8,11 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,9 +21,10 @@ from tasker.app import Tasker
 from tasker.cli.serving.child import configure_logs
 from tasker.cli.serving.grpc import reserved, with_grpc
 from tasker.embedded import Embedded, start
-from tasker.model.errors import SettingsError
+from tasker.model.errors import DatabaseUnavailable, SettingsError
 from tasker.settings import Settings
 from tasker.store.connection import connect
+from tasker.worker.log import log
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -31,6 +33,9 @@ _HANDED_DOWN = "_TASKER_SERVER"
 """What server processes read their task from: the environment, since everybody on the machine can read arguments."""
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _WAITING_MAX = 2048
+_PATIENCE_S = 0.5
+_STARTS_WITHIN_S = 60
+"""uvicorn kills a process that has not answered for so long, and one that is being started answers nothing."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -116,6 +121,7 @@ def serve(serving: Serving, announced: Callable[[int, Serving], None] = announce
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_worker_healthcheck=_STARTS_WITHIN_S,
             timeout_graceful_shutdown=round(settings.server_drain_s),
         )
         return _run(config, serving, announced)
@@ -176,11 +182,40 @@ def application() -> FastAPI:
     return create_app(
         engine,
         authenticator=doorkeeper,
-        running=tasker
+        running=patient(tasker)
         if told["grpc_port"] is None
-        else with_grpc(tasker, engine, told["host"], told["grpc_port"], doorkeeper),
+        else with_grpc(patient(tasker), engine, told["host"], told["grpc_port"], doorkeeper),
         hosts=LOOPBACK_NAMES if not asks and is_loopback(told["host"]) else None,
     )
+
+
+@asynccontextmanager
+async def patient(tasker: Tasker) -> AsyncGenerator[None]:
+    """Starts a Tasker as soon as the database answers: a server process that is started anew meanwhile need not fail,
+    and whoever connects waits for it."""
+    while True:
+        try:
+            await tasker.start()
+            break
+        except DatabaseUnavailable:
+            log.warning("the database does not answer; the server waits for it")
+            await asyncio.sleep(_PATIENCE_S)
+    watching = asyncio.create_task(_end_with_parent())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await tasker.stop()
+
+
+async def _end_with_parent() -> None:
+    """Of several server processes none goes on when their parent was killed."""
+    parent = parent_process()
+    while parent is not None:
+        await asyncio.sleep(_PATIENCE_S)
+        if not parent.is_alive():
+            signal.raise_signal(signal.SIGTERM)
+            return
 
 
 class _Released(AbstractContextManager[Embedded]):
