@@ -16,6 +16,8 @@ from grpc_support import Client, client_of
 from tasker import Tasker, proto
 from tasker.operations import OPERATIONS
 from tasker.server.auth.host import HostAuthenticator, host_principal
+from tasker.server.auth.keys import new_key
+from tasker.server.auth.wiring import authenticator
 from tasker.server.grpc import GrpcServer, Listening
 
 NOBODY_KNOWN = HostAuthenticator(lambda _: None)
@@ -195,3 +197,18 @@ async def test_who_may_no_longer_watch_is_told(grpc_idle: Tasker, monkeypatch: p
         with pytest.raises(aio.AioRpcError) as caught:
             await watched.read()
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_who_guesses_over_grpc_is_told_to_wait(grpc_idle: Tasker) -> None:
+    """As many bad keys as the setting says are UNAUTHENTICATED, the next is RESOURCE_EXHAUSTED, whatever the port."""
+    statuses: list[grpc.StatusCode] = []
+    made = authenticator(grpc_idle.settings, grpc_idle.engine().ask)
+    async with client_of(grpc_idle, authenticator=made, auth_failures_per_minute=3) as client:
+        for _ in range(5):
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            async with aio.insecure_channel(client.address, options=options) as channel:
+                guessing = Client(channel, client.address, (("x-api-key", new_key().text),))
+                with pytest.raises(aio.AioRpcError) as caught:
+                    await guessing.create()
+                statuses.append(caught.value.code())
+    assert [status.name for status in statuses] == ["UNAUTHENTICATED"] * 3 + ["RESOURCE_EXHAUSTED"] * 2

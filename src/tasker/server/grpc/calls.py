@@ -11,10 +11,11 @@ from google.protobuf.message import DecodeError
 from grpc.aio import ServicerContext
 
 from tasker import proto
-from tasker.model.errors import Backpressure, MalformedRequest, RequestTimeout, Unauthenticated
+from tasker.model.errors import Backpressure, MalformedRequest, RequestTimeout
 from tasker.operations import ANYBODY, Engine, Principal, stream
 from tasker.operations.registry import admit
 from tasker.server.auth import Authenticator
+from tasker.server.callers import Callers
 from tasker.server.grpc.asked import Asked, Fields, Method, StreamMethod
 from tasker.server.grpc.errors import refusal
 from tasker.server.grpc.wire import plain, written
@@ -36,17 +37,17 @@ class Calls:
         self.engine = engine
         self.stopping = asyncio.Event()
         """Ends the streams, which else would go on for as long as their tasks."""
-        self._authenticator = authenticator
+        per_minute = engine.settings.auth_failures_per_minute
+        self._callers = None if authenticator is None else Callers(authenticator, per_minute)
         self._open_streams = 0
 
     async def caller(self, context: Context) -> Principal:
-        """Who calls. Raises Unauthenticated, Forbidden."""
-        if self._authenticator is None:
+        """Who calls. Raises Unauthenticated, Forbidden, QuotaExceeded."""
+        if self._callers is None:
             return ANYBODY
-        principal = await self._authenticator.authenticate(headers_of(context.invocation_metadata() or ()))
-        if principal is None:
-            raise Unauthenticated("no credentials came with the call", "missing")
-        return principal
+        return await self._callers.principal(
+            headers_of(context.invocation_metadata() or ()), address_of(context.peer())
+        )
 
     def unary(self, method: Method, known: MethodDescriptor) -> Unary:
         """What answers a method once."""
@@ -131,3 +132,8 @@ def headers_of(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
         if isinstance(value, str):
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def address_of(peer: str) -> str:
+    """The host of a peer such as `ipv4:192.0.2.1:51000`, without its port."""
+    return peer.rpartition(":")[0]

@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tasker.model.errors import Forbidden, QuotaExceeded, RequestTimeout, Unauthenticated
+from tasker.model.errors import Forbidden, RequestTimeout
 from tasker.operations import ANYBODY, Engine, Principal, call
-from tasker.operations.limits import Quota
 from tasker.server.auth import Authenticator
+from tasker.server.callers import Callers
 from tasker.server.rest.inputs import read_given
 from tasker.server.rest.refusals import refusal
 from tasker.server.rest.routes import Route
@@ -29,38 +29,21 @@ class Door:
         self, engine: Engine, authenticator: Authenticator | None, *, hosts: frozenset[str] | None = None
     ) -> None:
         self.engine = engine
-        self._authenticator = authenticator
+        per_minute = engine.settings.auth_failures_per_minute
+        self._callers = None if authenticator is None else Callers(authenticator, per_minute)
         self._hosts = hosts
-        self._failures = Quota(engine.settings.auth_failures_per_minute, "address")
 
     @property
     def asks_who_calls(self) -> bool:
         """Whether callers have to say who they are."""
-        return self._authenticator is not None
+        return self._callers is not None
 
     async def caller(self, request: Request) -> Principal:
-        """Who calls. Raises Unauthenticated, Forbidden."""
-        if self._authenticator is None:
+        """Who calls. Raises Unauthenticated, Forbidden, QuotaExceeded."""
+        if self._callers is None:
             self._check_site(request)
             return ANYBODY
-        try:
-            principal = await self._authenticator.authenticate(request.headers)
-        except Unauthenticated as error:
-            self._count_failure(request, error)
-            raise
-        if principal is None:
-            raise Unauthenticated("no credentials came with the request", "missing")
-        return principal
-
-    def _count_failure(self, request: Request, error: Unauthenticated) -> None:
-        """Who guesses is told to wait. Good credentials from the same address, which may be a proxy's, still open."""
-        address = request.client.host if request.client else ""
-        wait_s = self._failures.lacks_s(address, 1)
-        if wait_s > 0:
-            raise QuotaExceeded(
-                "too many requests with bad credentials came from here: try again later", wait_s
-            ) from error
-        self._failures.take(address, 1)
+        return await self._callers.principal(request.headers, request.client.host if request.client else "")
 
     def _check_site(self, request: Request) -> None:
         """Where nobody is asked who calls, a page of another site could call through its reader's browser."""
