@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tasker.model.states import StepState, TaskState
+
 Fields = dict[str, Any]
 """By name the kind: `str`, `int`, `num`, `bool`, `any`, `obj`, with `?` if it may be null; dicts and lists nest."""
 
@@ -88,6 +90,33 @@ STALENESS: Fields = {
     "time_in_state_minutes": "num", "task_age_minutes": "num", "staleness_threshold_minutes": "num",
     "health_status": "str", "priority": "int",
 }  # fmt: skip
+PERFORMANCE: Fields = {
+    "total_tasks": "int", "active_tasks": "int", "completed_tasks": "int", "failed_tasks": "int",
+    "completion_rate": "num", "error_rate": "num", "average_task_duration_seconds": "num",
+    "average_step_duration_seconds": "num", "tasks_per_hour": "num", "steps_per_hour": "num",
+    "system_health_score": "num", "analysis_period_start": "str", "calculated_at": "str",
+}  # fmt: skip
+SLOW_STEP: Fields = {
+    "namespace_name": "str", "task_name": "str", "version": "str", "step_name": "str",
+    "average_duration_seconds": "num", "max_duration_seconds": "num", "execution_count": "int", "error_count": "int",
+    "error_rate": "num", "last_executed_at": "str?",
+}  # fmt: skip
+SLOW_TASK: Fields = {
+    **{name: kind for name, kind in SLOW_STEP.items() if name != "step_name"},
+    "average_step_count": "num",
+}
+HEALTH_COUNTS: Fields = {
+    **{f"{state}_tasks": "int" for state in TaskState},
+    "total_tasks": "int",
+    **{f"{state}_steps": "int" for state in StepState},
+    "total_steps": "int",
+}
+BOTTLENECKS: Fields = {
+    "slow_steps": [SLOW_STEP],
+    "slow_tasks": [SLOW_TASK],
+    "resource_utilization": {"database_pool_utilization": "num", "system_health": HEALTH_COUNTS},
+    "recommendations": "any",
+}
 CONFIG: Fields = {
     "metadata": {"timestamp": "str", "environment": "str", "version": "str"},
     "auth": {
@@ -165,6 +194,8 @@ CALLS = (
     Call("PATCH", "/v1/dlq/entry/{entry}", "dlq:update", {
         "success": "bool", "message": "str", "dlq_entry_uuid": "str"}, {
         "resolution_status": "manually_resolved", "resolution_notes": "n", "resolved_by": "ada", "metadata": {"a": 1}}),
+    Call("GET", "/v1/analytics/performance?hours=24", "system:analytics_read", PERFORMANCE),
+    Call("GET", "/v1/analytics/bottlenecks?limit=10&min_executions=1", "system:analytics_read", BOTTLENECKS),
     Call("GET", "/config", "system:config_read", CONFIG),
     Call("GET", "/health", None, HEALTH),
     Call("GET", "/health/ready", None, READY),

@@ -18,12 +18,15 @@ from tasker.operations.registry import stream as stream
 
 _TOPICS = (
     "accounts",
+    "analytics",
     "configuration",
     "dlq",
     "fleet",
+    "jobs",
     "lists",
     "publishing",
     "reasons",
+    "reruns",
     "steps",
     "tasks",
     "templates",

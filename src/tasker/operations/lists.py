@@ -37,8 +37,8 @@ def _today(value: object) -> object:
     return [_OLDER_WORDS.get(str(one), one) for one in listed(value)]
 
 
-class ListTasks(Given):
-    """Which tasks, and which part of them. Several values of `status` are joined by or, all else by and."""
+class Criteria(Given):
+    """Which tasks. Several values of `status` are joined by or, all else by and."""
 
     status: Annotated[list[Status], BeforeValidator(_today)] | None = Field(
         None,
@@ -50,7 +50,6 @@ class ListTasks(Given):
     name: Name | None = Field(None, description="Of this template.")
     version: Name | None = None
     initiator: Name | None = None
-    source_system: Name | None = None
     tag: Annotated[list[Name], BeforeValidator(as_list)] | None = Field(
         None, min_length=1, max_length=20, description="With all of these."
     )
@@ -66,6 +65,12 @@ class ListTasks(Given):
     created_before: Moment | None = Field(None, description="Created earlier.")
     completed_after: Moment | None = Field(None, description="Ended then or later; the list is by the end.")
     completed_before: Moment | None = Field(None, description="Ended earlier.")
+
+
+class ListTasks(Criteria):
+    """Which tasks, and which part of them."""
+
+    source_system: Name | None = None
     page: int = Field(1, ge=1, le=10_000)
     per_page: int = Field(25, ge=1, le=100)
     cursor: str | None = Field(
@@ -170,7 +175,7 @@ async def _by_search(access: Access, connection: Connection, given: ListTasks) -
             "page, source_system: not together with field, completed_after, completed_before or several tags; "
             "pages are reached by the cursor"
         )
-    schema, which = access.engine.settings.schema_name, _filter_of(access, given)
+    schema, which = access.engine.settings.schema_name, filter_of(access, given)
     found = await search_tasks(connection, which, limit=given.per_page, cursor=given.cursor, schema=schema)
     count = None if given.cursor else await count_tasks(connection, which, count_max=COUNT_MAX, schema=schema)
     total = None if count is None else min(count.count, COUNT_MAX)
@@ -187,7 +192,8 @@ async def _by_search(access: Access, connection: Connection, given: ListTasks) -
     return TaskListResponse(tasks=_shown(await task_overviews(connection, here, schema)), pagination=pagination)
 
 
-def _filter_of(access: Access, given: ListTasks) -> TaskFilter:
+def filter_of(access: Access, given: Criteria) -> TaskFilter:
+    """As the engine takes it, confined to what the caller may see."""
     namespaces = access.confined_to(given.namespace)
     return TaskFilter(
         states=None if given.status is None else tuple(TaskState(status) for status in given.status),

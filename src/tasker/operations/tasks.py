@@ -10,11 +10,11 @@ from pydantic import Field
 
 from tasker.model.errors import InvalidInput
 from tasker.model.ids import uuid7
+from tasker.operations.creation import check_limits
 from tasker.operations.fields import Moment, Name, Seconds, TaskUuid
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
 from tasker.operations.views import TaskResponse, task_of_overview
 from tasker.store.overviews import TaskOverview, task_overview
-from tasker.store.sweeps import count_ready
 from tasker.submission import TaskRequest
 
 
@@ -78,7 +78,7 @@ async def create_task(access: Access, given: CreateTask) -> TaskResponse:
     `is_duplicate`; with other content it is a conflict that names that task.
     """
     engine = access.engine
-    await _check_limits(access, given.namespace, 1)
+    await check_limits(access, given.namespace, 1)
     request = given.request(access.principal.subject)
     answers = await engine.submit_many(given.name, [request], namespace=given.namespace, version=given.version)
     found = await _overview(access, answers[0].task_uuid)
@@ -115,21 +115,12 @@ async def create_tasks(access: Access, given: CreateTasks) -> CreatedTasks:
     engine, count = access.engine, len(given.tasks)
     if count > engine.settings.submit_batch_max:
         raise InvalidInput(f"tasks: one request creates at most {engine.settings.submit_batch_max}, not {count}")
-    await _check_limits(access, given.namespace, count)
+    await check_limits(access, given.namespace, count)
     requests = [task.request(access.principal.subject) for task in given.tasks]
     answers = await engine.submit_many(given.name, requests, namespace=given.namespace, version=given.version)
     duplicates = sum(answer.is_duplicate for answer in answers)
     tasks = [CreatedTask.model_validate(answer) for answer in answers]
     return CreatedTasks(tasks=tasks, created=count - duplicates, duplicates=duplicates)
-
-
-async def _check_limits(access: Access, namespace: str, count: int) -> None:
-    """Raises Backpressure or QuotaExceeded."""
-    engine, limits = access.engine, access.engine.limits
-    if count_max := limits.backlog_to_count:
-        schema = engine.settings.schema_name
-        limits.know_backlog(await engine.ask(lambda connection: count_ready(connection, count_max, schema)))
-    limits.check_create(access.quota_key, namespace, count)
 
 
 class GetTask(Given):

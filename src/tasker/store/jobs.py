@@ -60,7 +60,7 @@ async def drive_job(
     (None: another process is at it). Raises NotFound."""
     (row,) = await ask(connection, "drive_job($1, $2)", job_uuid, tasks_max, schema=schema)
     if row[0] is None:
-        raise _no_job(job_uuid)
+        raise no_job(job_uuid)
     known: dict[str, Any] = orjson.loads(row[0])
     drove = known.pop("drove")
     for name in ("created_at", "updated_at", "finished_at"):
@@ -91,7 +91,7 @@ async def read_job(connection: Connection, job_uuid: UUID, *, schema: str = sql.
     """How a job stands. Raises NotFound."""
     found = await ask(connection, "list_jobs(1, null, null, $1::uuid[])", [job_uuid], schema=schema)
     if not found:
-        raise _no_job(job_uuid)
+        raise no_job(job_uuid)
     return _job({**dict(found[0]), "filter": orjson.loads(found[0]["filter"])})
 
 
@@ -116,5 +116,6 @@ def _job(known: dict[str, Any]) -> Job:
     return Job(job_uuid=known["job_id"], **rest)
 
 
-def _no_job(job_uuid: UUID) -> NotFound:
+def no_job(job_uuid: UUID) -> NotFound:
+    """What to say where a job does not exist."""
     return NotFound(f"there is no job {job_uuid}: `tasker bulk list` shows those that there are")
