@@ -40,6 +40,15 @@ name: unserved
 version: 1.0.0
 steps: [{name: only, handler: nobody_has_it}]
 """
+DOOMED = """
+tasker: 1
+namespace_name: scene
+name: doomed
+version: 1.0.0
+steps:
+  - {name: lost, handler: lost}
+  - {name: again, handler: again, retry: {max_attempts: 2, backoff: none}}
+"""
 released = asyncio.Event()
 
 
@@ -129,7 +138,7 @@ class Recorder:
 async def play(tasker: Tasker, call: Recorder) -> None:
     """Every method, every field."""
     released.clear()
-    for text in (TEMPLATE, UNSERVED):
+    for text in (TEMPLATE, UNSERVED, DOOMED):
         await tasker.publish(load_text(text).template)
     task = await _tasks(call)
     await _lists(call, task)
@@ -137,6 +146,7 @@ async def play(tasker: Tasker, call: Recorder) -> None:
     await _dlq(call, task)
     await _templates_and_system(call)
     await _watching(call, task)
+    await _analytics(call)
 
 
 async def _tasks(call: Recorder) -> Any:
@@ -203,6 +213,8 @@ async def _lists(call: Recorder, task: Any) -> None:
 
 
 async def _steps(call: Recorder, task: Any) -> None:
+    await call("AnalyticsService/GetPerformanceMetrics")
+    await call("AnalyticsService/GetBottleneckAnalysis")
     summary = await call("TaskService/GetTaskSummary", task_uuid=task.task_uuid)
     assert {one.name for one in summary.steps if one.error.status_code == 503} == {"lost"}
     steps = {one.name: one for one in (await call("StepService/ListSteps", task_uuid=task.task_uuid)).steps}
@@ -269,3 +281,18 @@ async def _watching(call: Recorder, task: Any) -> None:
     assert ended[-1].answer.struct_value["task_state"] == "complete"
     await call("TaskService/GetTaskSummary", task_uuid=task.task_uuid)
     assert (await call("TaskService/GetTask", task_uuid=task.task_uuid)).task.completed_at.seconds
+
+
+async def _analytics(call: Recorder) -> None:
+    doomed = (await call("TaskService/CreateTask", name="doomed", namespace="scene")).task
+    ended = (await call("TaskService/GetTask", task_uuid=doomed.task_uuid, wait_s=60)).task
+    assert state(ended) == "TASK_STATE_ERROR"
+    now = datetime.now(UTC)
+    which = {"namespace": "scene", "name": "doomed", "version": "1.0.0"}
+    await call("AnalyticsService/GetPerformanceMetrics", hours=1)
+    await call("AnalyticsService/GetPerformanceMetrics", since=now - timedelta(hours=1), until=now, **which)
+    await call("AnalyticsService/GetBottleneckAnalysis", hours=1, min_executions=1)
+    found = await call("AnalyticsService/GetBottleneckAnalysis", limit=5, min_executions=1,
+        since=now - timedelta(hours=1), until=now, **which)  # fmt: skip
+    assert {one.step_name for one in found.slow_steps} == {"lost", "again"}
+    assert {one.step for one in found.errors} == {"lost", "again"}

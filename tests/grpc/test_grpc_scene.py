@@ -16,6 +16,7 @@ NEVER = {
     "CreateTaskResponse.backpressure", "Step.backoff_request_seconds", "StepAuditRecord.worker_uuid",
     "NamespaceSummary.description", "DetailedHealthChecks.pool_utilization", "DetailedHealthChecks.channel_saturation",
     "HealthInfo.pool_utilization", "WorkerSystemInfo.supported_namespaces", "WorkerSystemInfo.pool_utilization",
+    "ResourceUtilization.database_pool_utilization",
     "SafeCircuitBreakerConfig.enabled", "SafeCircuitBreakerConfig.failure_threshold",
     "SafeCircuitBreakerConfig.timeout_seconds", "SafeCircuitBreakerConfig.success_threshold",
     "CacheStats.total_cached", "CacheStats.cache_hits", "CacheStats.cache_misses", "CacheStats.cache_evictions",
@@ -29,6 +30,7 @@ FRESH = {
     "StalenessMonitoringEntry.task_age_minutes", "WorkerSystemInfo.uptime_seconds", "TaskTiming.wait_s",
     "SlowStepInfo.error_count", "SlowTaskInfo.error_count", "StepAuditRecord.execution_time_ms",
 }  # fmt: skip
+FRESH |= {f"SystemHealthCounts.{one.name}" for one in proto.message("SystemHealthCounts").DESCRIPTOR.fields}
 """What may be nothing yet in a database that is a few seconds old."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasker.operations import accounts, configuration, dlq, lists, steps, tasks, templates
+from tasker.operations import accounts, analytics, configuration, dlq, lists, steps, tasks, templates
 from tasker.server.grpc import steps as of_steps
 from tasker.server.grpc import system, workers
 from tasker.server.grpc import tasks as of_tasks
@@ -21,6 +21,8 @@ METHODS: tuple[Method, ...] = (
     Method("StepService", "GetStepAudit", steps.get_step_audit, simply(steps.get_step_audit, "audit_records")),
     Method("TemplateService", "ListTemplates", templates.list_templates, simply(templates.list_templates)),
     Method("TemplateService", "GetTemplate", templates.get_template, simply(templates.get_template, "template")),
+    Method("AnalyticsService", "GetPerformanceMetrics", analytics.get_performance, simply(analytics.get_performance)),
+    Method("AnalyticsService", "GetBottleneckAnalysis", analytics.get_bottlenecks, simply(analytics.get_bottlenecks)),
     Method("DlqService", "ListEntries", dlq.list_dlq, simply(dlq.list_dlq, "entries")),
     Method("DlqService", "GetEntryByTask", dlq.get_dlq_of_task, simply(dlq.get_dlq_of_task, "entry")),
     Method("DlqService", "UpdateInvestigation", dlq.update_dlq_entry, simply(dlq.update_dlq_entry)),
