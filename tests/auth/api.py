@@ -12,14 +12,16 @@ from uuid import UUID
 from doors import SECRET, Door
 from fastapi import FastAPI
 from mint import AUDIENCE, ISSUER, tokens
-from support.until import until
+from support.engine import Engine
 
-from tasker import Tasker, step_handler
+from tasker import Tasker
 from tasker.model.ids import uuid7
+from tasker.model.task import TaskFilter
 from tasker.server.auth import Authenticator
 from tasker.server.auth.wiring import authenticator
 from tasker.settings import Settings
 from tasker.store.dlq import add_entry
+from tasker.store.jobs import create_job
 from tasker.templates import load_text
 
 
@@ -29,16 +31,6 @@ def template(namespace: str, name: str = "order") -> str:
         f"tasker: 1\nnamespace_name: {namespace}\nname: {name}\nversion: 1.0.0\nsteps:\n"
         "  - {name: check, handler: check}\n  - {name: charge, handler: charge, dependencies: [check]}\n"
     )
-
-
-@step_handler("check")
-async def check(context: Any) -> dict[str, Any]:
-    """Passes on what it got, so that results carry what a tenant would not show."""
-    return {"of": context.get_input("of")}
-
-
-HANDLERS = [check]
-"""Nobody serves `charge`: tasks stay half done, with a step to look at and one to act on."""
 
 
 @dataclass
@@ -65,6 +57,7 @@ class Api:
     authenticator: Authenticator
     tasks: dict[str, UUID] = field(default_factory=dict[str, UUID])
     entries: dict[str, UUID] = field(default_factory=dict[str, UUID])
+    jobs: dict[str, UUID] = field(default_factory=dict[str, UUID])
 
     async def call(
         self,
@@ -109,16 +102,28 @@ class Api:
             reason=f"reason of {namespace}",
         )
 
-        async def is_half_done() -> bool:
-            return (await self.tasker.get(made.task_uuid)).step("check").state == "complete"
-
-        await until(is_half_done, "the first step is done")
+        await self._half(namespace)
         self.tasks[namespace] = made.task_uuid
         return made.task_uuid
+
+    async def _half(self, namespace: str) -> None:
+        """Does the first step, as a worker does, and lets go of the other."""
+        engine = Engine(self.tasker.dsn)
+        await engine.open()
+        try:
+            session = await engine.session(["check"])
+            await session.succeed(*await session.claim(), result={"of": f"secret of {namespace}"})
+        finally:
+            await engine.close()
 
     async def make_entry(self, namespace: str) -> None:
         """An entry in the dead letter queue for the task of that namespace."""
         self.entries[namespace] = await add_entry(self.door.connection, uuid7(), self.tasks[namespace], actor=namespace)
+
+    async def make_job(self, namespace: str) -> None:
+        """An action on many tasks of that namespace, of which none is meant."""
+        which = TaskFilter(namespace=namespace, name="nothing")
+        self.jobs[namespace] = await create_job(self.door.connection, uuid7(), "pause", which, actor=namespace)
 
     async def key(self, *permissions: str, namespaces: Iterable[str] | None = None, **options: Any) -> dict[str, str]:
         """The headers of a new key that may that."""

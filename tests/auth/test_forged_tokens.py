@@ -6,13 +6,11 @@ import base64
 import hashlib
 import hmac
 import json
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from joserfc import jwk
-from joserfc.errors import SecurityWarning
 from mint import ISSUER, KEYS, NOW, Mint, b64, claims, known, public, signed, tokens
 
 from tasker.model.errors import TaskerError, Unauthenticated
@@ -21,7 +19,8 @@ from tasker.server.auth.public_keys import FixedKeys, from_pem
 RSA, EC, ED = KEYS["RS256"], KEYS["ES256"], KEYS["EdDSA"]
 STRANGER = jwk.RSAKey.generate_key(2048, {"kid": "rsa"})
 BODY = json.dumps(claims()).encode()
-warnings.filterwarnings("ignore", category=SecurityWarning)
+
+pytestmark = pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
 
 
 def parts(token: str) -> list[str]:

@@ -13,10 +13,9 @@ import pytest
 from api import Api
 from grpc import aio
 from mint import Mint
-from test_permission_matrix import EVERYTHING, INPUTS, OURS, THEIRS, api, nobodies, theirs_as_it_is
+from test_permission_matrix import EVERYTHING, INPUTS, OURS, THEIRS, api, names_of, nobodies, theirs_as_it_is
 
 from tasker import proto
-from tasker.model.ids import step_uuid
 from tasker.operations import OPERATIONS, PERMISSIONS
 from tasker.operations.registry import Operation, Scope
 from tasker.server.grpc import GrpcServer, Listening
@@ -88,11 +87,7 @@ class Caller:
 
     async def ask(self, rpc: Rpc, headers: Mapping[str, str], namespace: str) -> tuple[grpc.StatusCode, str]:
         """The status, and all that was told: of a stream the first message."""
-        task = self.api.tasks[namespace]
-        names = {
-            "namespace": namespace, "name": "order", "version": "1.0.0", "task_uuid": str(task),
-            "step_uuid": str(step_uuid(task, 2)), "dlq_entry_uuid": str(self.api.entries[namespace]),
-        }  # fmt: skip
+        names = names_of(self.api, namespace)
         stub = getattr(proto.Stub(self.channel, rpc.service), rpc.name)
         running = stub(rpc.request(names), metadata=tuple(headers.items()), timeout=60)
         try:

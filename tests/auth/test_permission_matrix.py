@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from api import HANDLERS, Answer, Api, made_api, template
+from api import Answer, Api, made_api, template
 from doors import Door
 from mint import NOW, Mint
 
@@ -22,7 +22,7 @@ from tasker.server.rest.routes import ROUTES, Route
 OURS, THEIRS = "ours", "theirs"
 EVERYTHING = tuple(sorted({f"{one.partition(':')[0]}:*" for one in PERMISSIONS}))
 Names = Mapping[str, str]
-"""Of a namespace: its name, and the ids of its task, of a step of it, and of its entry in the dead letter queue."""
+"""Of a namespace: its name, and the ids of its task, of a step of that, of its entry in the queue, of its job."""
 Input = Callable[[Names], dict[str, Any]]
 """What is sent to an operation: `body` and `query`."""
 
@@ -50,7 +50,10 @@ INPUTS: dict[str, Input] = {
     "add_dlq_entry": lambda n: {"body": {"task_uuid": n["task_uuid"]}},
     "update_dlq_entry": lambda n: {"body": {"resolution_notes": "looked at"}},
     **dict.fromkeys(("list_tasks", "watch_tasks", "list_templates", "list_handlers", "list_dlq"), _of_namespace),
-    **dict.fromkeys(("pause_task", "resume_task", "check_template", "requeue_dlq_entry"), _empty),
+    "create_job": lambda n: {"body": {"action": "pause", "filter": {"namespace": n["namespace"], "name": "order"}}},
+    "rerun_task": lambda n: {"body": {"from_step": "check"}},
+    **dict.fromkeys(("get_performance", "get_bottlenecks", "get_durations", "get_throughput"), _of_namespace),
+    **dict.fromkeys(("stop_job", "pause_task", "resume_task", "check_template", "requeue_dlq_entry"), _empty),
 }
 """What operations need beside what their path says; the others need nothing."""
 
@@ -58,28 +61,35 @@ INPUTS: dict[str, Input] = {
 @pytest.fixture
 async def api(database: str, door: Door) -> AsyncIterator[Api]:
     """A server with a task of each of two namespaces."""
-    async with Tasker(database, handlers=HANDLERS) as tasker:
+    async with Tasker(database, worker=False) as tasker:
         made = made_api(tasker, door)
         for namespace in (OURS, THEIRS):
             await made.make_task(namespace)
             await made.make_entry(namespace)
+            await made.make_job(namespace)
         yield made
 
 
 async def ask(api: Api, route: Route, headers: dict[str, str], namespace: str) -> Answer:
     """What this caller is answered who asks about something of that namespace."""
+    names = names_of(api, namespace)
+    given = INPUTS.get(route.operation.name, lambda _: {})(names)
+    path = route.path.format(**{name: names[name] for name in route.in_path})
+    return await api.call(route.method, path, headers, given.get("body"), given.get("query", ""))
+
+
+def names_of(api: Api, namespace: str) -> Names:
+    """What there is in a namespace."""
     task = api.tasks[namespace]
-    names = {
+    return {
         "namespace": namespace,
         "name": "order",
         "version": "1.0.0",
         "task_uuid": str(task),
         "step_uuid": str(step_uuid(task, 2)),
         "dlq_entry_uuid": str(api.entries[namespace]),
+        "job_uuid": str(api.jobs[namespace]),
     }
-    given = INPUTS.get(route.operation.name, lambda _: {})(names)
-    path = route.path.format(**{name: names[name] for name in route.in_path})
-    return await api.call(route.method, path, headers, given.get("body"), given.get("query", ""))
 
 
 def described(route: Route, who: str, answer: Answer, wanted: str) -> str:
@@ -126,6 +136,7 @@ async def test_nobody_is_told_anything(api: Api) -> None:
     assert await api.door.connection.fetchval("select count(*) from tasker_engine.transitions") == before
 
 
+@pytest.mark.slow
 async def test_each_permission_opens_its_operations_and_no_other(api: Api) -> None:
     """For each operation and each permission alone, by key and by token: 403 unless it is the one that is needed."""
     wrong: list[str] = []

@@ -13,6 +13,8 @@ from mint import AUDIENCE, KEYS, NOW, Mint, claims, known, public, tokens
 from tasker.model.errors import Forbidden, SettingsError, Unauthenticated
 from tasker.server.auth.public_keys import FixedKeys, from_files, from_jwk, from_jwks, from_pem
 
+pytestmark = pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
+
 
 @pytest.mark.parametrize("algorithm", KEYS)
 async def test_an_honest_token_opens_the_door(algorithm: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from api import HANDLERS, Answer, Api, made_api
+from api import Answer, Api, made_api
 from doors import Door
 
 from tasker import Tasker
@@ -79,15 +79,16 @@ class Town:
 @pytest.fixture
 async def town(database: str, door: Door) -> AsyncIterator[Town]:
     """Both tenants have a task that is half done; four connections serve both."""
-    async with Tasker(database, handlers=HANDLERS, settings=Settings(read_connections=4)) as tasker:  # type: ignore[call-arg]
+    async with Tasker(database, worker=False, settings=Settings(read_connections=4)) as tasker:  # type: ignore[call-arg]
         api = made_api(tasker, door, auth_cache_s=3)
         tenants: dict[str, Tenant] = {}
         for namespace in (RED, BLUE):
             task = await api.make_task(namespace)
             await api.make_entry(namespace)
+            await api.make_job(namespace)
             everything = sorted(registry_permissions())
             tenants[namespace] = Tenant(namespace, await api.key(*everything, namespaces=[namespace]), {str(task)})
-            tenants[namespace].ids.add(str(api.entries[namespace]))
+            tenants[namespace].ids |= {str(api.entries[namespace]), str(api.jobs[namespace])}
         yield Town(api, tenants)
 
 
@@ -119,7 +120,7 @@ def at(path: str, query: str = "") -> Question:
     return question
 
 
-_PARTS = ("", "/summary", "/history", "/context", "/workflow_steps", "/why", "/events")
+_PARTS = (*("", "/summary", "/history", "/context", "/workflow_steps", "/why", "/analysis", "/lineage", "/events"),)
 FILTERS = (
     "", "namespace={mine}", "namespace={other}", "tag=tag-{other}", "initiator=by-{other}", "name=order",
     "status=pending", "status=steps_in_process&status=error", "version=1.0.0",
@@ -134,6 +135,7 @@ QUESTIONS: list[Question] = [
     *(at("/v1/tasks", f"per_page=100&{filtered}") for filtered in FILTERS),
     *(at(f"/v1/{path}") for path in ("templates", "namespaces", "handlers", "dlq", "dlq/stats", "dlq/staleness")),
     *(at(path) for path in ("/v1/dlq/investigation-queue", "/v1/workers", "/config")),
+    *(at(f"/v1/{path}") for path in ("jobs", "analytics/performance", "analytics/bottlenecks", "analytics/durations")),
     *(at(f"/v1/templates/{{{whose}}}/order{part}") for whose in ("mine", "other") for part in VIEWS),
 ]  # fmt: skip
 
@@ -156,6 +158,7 @@ async def converse(town: Town, requests: int) -> None:
             group.create_task(caller())
 
 
+@pytest.mark.slow
 async def test_no_byte_of_the_other_tenant(town: Town) -> None:
     """In thousands of alternating requests on shared connections no answer has a name or an id of the other tenant."""
     await converse(town, REQUESTS)
