@@ -91,3 +91,11 @@ async def test_one_action_on_many_tasks(busy_api: httpx2.AsyncClient) -> None:
     assert stopped["status"] == "done"
     assert (await busy_api.post("/v1/jobs", json={**asked, "filter": {}})).status_code == 400
     assert (await busy_api.get(f"/v1/jobs/{NOBODY}")).status_code == 404
+
+
+async def test_times_of_any_zone(api: httpx2.AsyncClient) -> None:
+    """A time may be said in zones that the database does not know."""
+    asked = {"action": "cancel", "filter": {"created_after": "2030-01-01T00:00:00-20:52"}, "dry_run": True}
+    assert (await api.post("/v1/jobs", json=asked)).json()["count"] == 0
+    found = await api.get("/v1/tasks", params={"completed_after": "2030-01-01T00:00:00-20:52"})
+    assert found.json()["tasks"] == []

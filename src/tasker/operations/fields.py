@@ -26,7 +26,7 @@ def seconds(value: Any) -> float | None:
 def _sensible(at: datetime) -> datetime:
     if not datetime(1970, 1, 1, tzinfo=UTC) <= at < datetime(9000, 1, 1, tzinfo=UTC):
         raise ValueError("a time between the years 1970 and 9000 is wanted")
-    return at
+    return at.astimezone(UTC)  # databases know fewer zones than ISO 8601
 
 
 def as_list(value: Any) -> Any:
