@@ -29,6 +29,12 @@ COMMANDS = (
         "tasker demo",
     ),
     Command(
+        "dev",
+        "tasker.cli.dev:dev",
+        "Serve and work for development: begin anew when templates or handlers change.",
+        "tasker dev --templates config/tasks --handlers shop.handlers",
+    ),
+    Command(
         "worker",
         "tasker.cli.running:worker",
         "Run steps until SIGTERM, which lets running steps finish; a second signal stops at once.",
