@@ -39,12 +39,14 @@ NAMESPACES, TEMPLATES = 5, 20
 FILL = """
 with made as (
   select n, tasker_engine.uuid7(clock_timestamp() - ($1::bigint - n) * interval '1 second' / 10) as id,
-    clock_timestamp() - ($1::bigint - n) * interval '1 second' / 10 as at, 1 + abs(hashint8(n)::bigint) % $2::bigint as template,
+    clock_timestamp() - ($1::bigint - n) * interval '1 second' / 10 as at,
+    1 + abs(hashint8(n)::bigint) % $2::bigint as template,
     abs(hashint8(n + 10000019)::bigint) % 1000 as luck, abs(hashint8(n + 20000003)::bigint) % 10 as kind,
     abs(hashint8(n + 30000001)::bigint) % 50 as tag
   from generate_series(1, $1::bigint) n),
 tasked as (
-  insert into tasker_engine.tasks (task_id, template_id, namespace_id, state, is_checked, open, live, failed, born_at, created_at, finished_at)
+  insert into tasker_engine.tasks
+    (task_id, template_id, namespace_id, state, is_checked, open, live, failed, born_at, created_at, finished_at)
   select m.id, t.template_id, t.namespace_id,
     case when m.luck < 900 then 'complete' when m.luck < 960 then 'steps_in_process' when m.luck < 980 then 'pending'
       when m.luck < 990 then 'error' when m.luck < 995 then 'waiting_for_retry' when m.luck < 999 then 'cancelled'
@@ -61,7 +63,8 @@ found as (
   select f.field_id, case f.path when 'order' then m.n::text else 'kind' || m.kind end, m.id
   from made m cross join tasker_engine.fields f)
 insert into tasker_engine.inputs (task_id, context, bytes, initiator, tags, correlation_id)
-select m.id, jsonb_build_object('order', m.n, 'kind', 'kind' || m.kind), 40, 'user' || m.n % 1000, array['tag' || m.tag],
+select m.id, jsonb_build_object('order', m.n, 'kind', 'kind' || m.kind), 40, 'user' || m.n % 1000,
+  array['tag' || m.tag],
   case when m.n % 10 = 0 then md5((m.n / 50)::text)::uuid end
 from made m
 """

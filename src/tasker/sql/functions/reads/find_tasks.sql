@@ -44,20 +44,34 @@ begin
 end $$;
 
 -- find_by_input: by what lies beside the task. Statistics say which is rare: the tag, the state, or neither (then the newest
--- tasks are looked through).
+-- tasks are looked through). With states it is the heads of each, put together, so that a state can be walked in order.
 create or replace function tasker_engine.find_by_input(
   _limit int, _from uuid, _below uuid, _states tasker_engine.state[], _templates int[], _tags text[], _correlation_id uuid, _initiator text)
 returns uuid[] language plpgsql stable
 set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
 set enable_hashjoin = on set enable_mergejoin = on set jit = off as $$
 begin
+  if _states is not null then
+    return array(
+      select head.task_id
+      from unnest(_states) as wanted_state(state)
+      cross join lateral (
+        select t.task_id
+        from tasker_engine.tasks t
+        join tasker_engine.inputs i on i.task_id = t.task_id
+        where (_tags is null or i.tags @> _tags) and (_correlation_id is null or i.correlation_id = _correlation_id)
+          and (_initiator is null or i.initiator = _initiator) and t.state = wanted_state.state
+          and (_templates is null or t.template_id = any (_templates))
+          and t.task_id >= _from and t.task_id < _below and t.template_id > 0
+        order by t.task_id desc limit _limit) head
+      order by head.task_id desc limit _limit);
+  end if;
   return array(
     select i.task_id
     from tasker_engine.inputs i
     join tasker_engine.tasks t on t.task_id = i.task_id
     where (_tags is null or i.tags @> _tags) and (_correlation_id is null or i.correlation_id = _correlation_id)
-      and (_initiator is null or i.initiator = _initiator) and (_states is null or t.state = any (_states))
-      and (_templates is null or t.template_id = any (_templates))
+      and (_initiator is null or i.initiator = _initiator) and (_templates is null or t.template_id = any (_templates))
       and i.task_id >= _from and i.task_id < _below and t.template_id > 0
     order by i.task_id desc limit _limit);
 end $$;

@@ -65,6 +65,7 @@ begin
     job.below := next_ids[cardinality(next_ids)];
   else
     next_ids := array(select i.task_id from tasker_engine.job_items i where i.job_id = _job_id and i.status = 'busy' limit _most);
+    job.busy := job.busy - cardinality(next_ids);
   end if;
   held := tasker_engine.lock_tasks(next_ids, false);
   if job.action = 'cancel' then
@@ -72,16 +73,17 @@ begin
   end if;
   foreach one in array next_ids loop
     refusal := case when one = any (held) then tasker_engine.do_for_job(job, one, _now) else 'busy' end;
+    job.done := job.done + (refusal is null)::int;
+    job.busy := job.busy + coalesce(refusal = 'busy', false)::int;
+    job.refused := job.refused + coalesce(refusal <> 'busy', false)::int;
     insert into tasker_engine.job_items as i (job_id, task_id, status, said, at)
     values (_job_id, one, case when refusal is null then 'done' when refusal = 'busy' then 'busy' else 'refused' end, nullif(refusal, 'busy'), _now)
     on conflict (job_id, task_id) do update set status = excluded.status, said = excluded.said, at = excluded.at;
   end loop;
   update tasker_engine.jobs j
-  set below = job.below, done = c.done, refused = c.refused, busy = c.busy, updated_at = _now,
-    status = case when c.busy = 0 and cardinality(next_ids) = 0 then 'done' else 'running' end,
-    finished_at = case when c.busy = 0 and cardinality(next_ids) = 0 then _now end
-  from (select count(*) filter (where i.status = 'done')::int as done, count(*) filter (where i.status = 'refused')::int as refused,
-          count(*) filter (where i.status = 'busy')::int as busy from tasker_engine.job_items i where i.job_id = _job_id) c
+  set below = job.below, done = job.done, refused = job.refused, busy = job.busy, updated_at = _now,
+    status = case when job.busy = 0 and cardinality(next_ids) = 0 then 'done' else 'running' end,
+    finished_at = case when job.busy = 0 and cardinality(next_ids) = 0 then _now end
   where j.job_id = _job_id;
   return (select to_jsonb(j) || jsonb_build_object('drove', cardinality(next_ids)) from tasker_engine.jobs j where j.job_id = _job_id);
 end $$;

@@ -42,29 +42,21 @@ end $$;
 
 -- error_chains_of: failed steps, those first that hold up the most, with what they hold up: up to twenty names.
 create or replace function tasker_engine.error_chains_of(
-  _task tasker_engine.tasks, _names text[], _states text[], _is_open boolean[], _parents int[], _children int[], _below int[])
-returns json language plpgsql stable as $$
+  _task tasker_engine.tasks, _names text[], _states text[], _reach bit varying[]) returns json language plpgsql stable as $$
 begin
   if not ('error' = any (_states)) then
     return '[]';
   end if;
   return (
-    with recursive failed as (
-      select w.number::int as number from unnest(_states) with ordinality as w(state, number)
-      where w.state = 'error' order by _below[w.number] desc, w.number limit 20),
-    edge as materialized (
-      select e.parent, e.child from unnest(_parents, _children) as e(parent, child) where _is_open[e.child]),
-    reach(root, number) as (
-      select f.number, e.child from failed f join edge e on e.parent = f.number
-      union
-      select r.root, e.child from reach r join edge e on e.parent = r.number),
-    held as (
-      select r.root, (array_agg(_names[r.number] order by r.number))[1:20] as names from reach r group by r.root)
+    with failed as (
+      select w.number::int as number, bit_count(_reach[w.number])::int as downstream from unnest(_states) with ordinality as w(state, number)
+      where w.state = 'error' order by 2 desc, 1 limit 20)
     select coalesce(json_agg(json_build_object('number', s.number, 'name', _names[s.number], 'error', s.error, 'tries', s.tries,
-      'max_attempts', p.max_attempts, 'is_retryable', p.is_retryable, 'failed_at', s.finished_at, 'downstream', _below[s.number],
-      'holds_up', coalesce(h.names, '{}')) order by _below[s.number] desc, s.number), '[]')
+      'max_attempts', p.max_attempts, 'is_retryable', p.is_retryable, 'failed_at', s.finished_at, 'downstream', f.downstream,
+      'holds_up', array(
+        select _names[n] from generate_subscripts(_names, 1) n where get_bit(_reach[f.number], n - 1) = 1 order by n limit 20))
+      order by f.downstream desc, s.number), '[]')
     from failed f
     join (select * from tasker_engine.steps n where n.task_id = _task.task_id and n.number < 65536) s on s.number = f.number
-    join tasker_engine.plan_of(_task.template_id) p on p.number = s.number
-    left join held h on h.root = f.number);
+    join tasker_engine.plan_of(_task.template_id) p on p.number = s.number);
 end $$;

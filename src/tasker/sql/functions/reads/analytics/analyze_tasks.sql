@@ -13,6 +13,7 @@ set enable_mergejoin = off set enable_nestloop = off set join_collapse_limit = 8
 declare
   task tasker_engine.tasks;
   g record;
+  reach bit varying[];
   below int[];
   way record;
 begin
@@ -22,7 +23,8 @@ begin
     cross join lateral (select * from tasker_engine.tasks t where t.task_id = asked.task_id offset 0) t order by asked.place
   loop
     select * into g from tasker_engine.task_graph(task, _now);
-    below := tasker_engine.count_downstream(g.edge_parents, g.edge_children, g.is_open, g.levels);
+    reach := tasker_engine.steps_below(g.edge_parents, g.edge_children, g.is_open, g.levels);
+    below := array(select bit_count(r.below)::int from unnest(reach) with ordinality as r(below, number) order by r.number);
     select * into way from tasker_engine.remaining_path(g.edge_parents, g.edge_children, g.is_open, g.left_s);
     task_id := task.task_id;
     analysis := json_build_object(
@@ -45,7 +47,7 @@ begin
         from unnest(way.numbers) with ordinality as w(number, place)),
       'remaining_s', way.seconds,
       'bottlenecks', tasker_engine.bottlenecks_of(task, g.names, g.states, below),
-      'error_chains', tasker_engine.error_chains_of(task, g.names, g.states, g.is_open, g.edge_parents, g.edge_children, below));
+      'error_chains', tasker_engine.error_chains_of(task, g.names, g.states, reach));
     return next;
   end loop;
 end $$;
@@ -101,13 +103,12 @@ begin
     select array_agg(k.run_s order by n) from generate_series(1, _steps) n left join known k on k.number = n);
 end $$;
 
--- count_downstream: by number, how many open steps lie below each, through open ones. A set of steps is a string of bits.
-create or replace function tasker_engine.count_downstream(_parents int[], _children int[], _is_open boolean[], _levels int[])
-returns int[] language plpgsql immutable as $$
+-- steps_below: by number, the open steps that lie below each, through open ones, as a string of bits: one for each step.
+create or replace function tasker_engine.steps_below(_parents int[], _children int[], _is_open boolean[], _levels int[])
+returns bit varying[] language plpgsql immutable as $$
 declare
   size int := cardinality(_levels);
-  nothing bit varying := repeat('0', size)::bit varying;
-  reach bit varying[] := array_fill(nothing, array[size]);
+  reach bit varying[] := array_fill(repeat('0', size)::bit varying, array[size]);
   child int;
 begin
   for edge in reverse cardinality(_parents) .. 1 loop
@@ -116,7 +117,7 @@ begin
       reach[_parents[edge]] := reach[_parents[edge]] | set_bit(reach[child], child - 1, 1);
     end if;
   end loop;
-  return array(select bit_count(r.below)::int from unnest(reach) with ordinality as r(below, number) order by r.number);
+  return reach;
 end $$;
 
 -- remaining_path: the longest way through open steps, and the seconds that it takes.

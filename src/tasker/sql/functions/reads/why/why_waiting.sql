@@ -55,7 +55,7 @@ begin
     cross join lateral unnest(p.children) as c(number)
     where p.template_id = _template_id order by l.level
   loop
-    continue when not is_waiting[edge.child];
+    continue when not is_waiting[edge.child] or blockers[edge.child * 5] > 0;  -- that one has five already
     for place in 1 .. 5 loop
       found := case when is_failed[edge.parent] then edge.parent when is_waiting[edge.parent] then blockers[edge.parent * 5 - 5 + place] else 0 end;
       exit when found = 0;
