@@ -8,13 +8,14 @@ returns table (
   min_s double precision, max_s double precision, p50_s double precision, p90_s double precision, p95_s double precision, p99_s double precision,
   total_s double precision, last_at timestamptz)
 language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_seqscan = on set enable_hashjoin = on set jit = off
-set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
+set plan_cache_mode = force_custom_plan set enable_seqscan = on set enable_indexscan = on set enable_indexonlyscan = on
+set enable_hashjoin = on set enable_mergejoin = on set jit = off set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
 #variable_conflict use_column
 begin
+  perform tasker_engine.check_scope(_most);
   perform tasker_engine.check_grouping(_by, array['namespace', 'template', 'step', 'handler'], _order);
   return query
-  with labelled as (
+  with named as (
     select p.template_id, p.number, n.name as namespace, case when _by in ('template', 'step') then t.name end as name,
       case when _by in ('template', 'step') then t.version end as version, case when _by = 'step' then p.name end as step,
       case when _by = 'handler' then c.handler end as handler
@@ -22,18 +23,21 @@ begin
     join tasker_engine.namespaces n on n.namespace_id = t.namespace_id
     join tasker_engine.template_steps p on p.template_id = t.template_id
     join tasker_engine.channels c on c.channel_id = p.channel_id),
+  labelled as materialized (  -- a number for each group: hundreds of thousands of executions are sorted by it, not by names
+    select n.*, dense_rank() over (order by n.namespace, n.name, n.version, n.step, n.handler) as label from named n),
   grouped as (
-    select l.namespace, l.name, l.version, l.step, l.handler, count(*) as count, count(*) filter (where s.state = 'error') as errors,
+    select l.label, count(*) as count, count(*) filter (where s.state = 'error') as errors,
       sum(s.retries)::bigint as retries, avg(s.run_s) as avg_s, min(s.run_s) as min_s, max(s.run_s) as max_s,
       percentile_cont(array[0.5, 0.9, 0.95, 0.99]) within group (order by s.run_s) as p, sum(s.run_s) as total_s, max(s.finished_at) as last_at
     from tasker_engine.executed_steps(_from, _until, _namespaces, _name, _version, _most) s
     join labelled l on l.template_id = s.template_id and l.number = s.plan
-    group by 1, 2, 3, 4, 5 having count(*) >= _least)
-  select g.namespace, g.name, g.version, g.step, g.handler, g.count, g.errors, g.retries, g.avg_s, g.min_s, g.max_s,
+    group by l.label having count(*) >= _least)
+  select n.namespace, n.name, n.version, n.step, n.handler, g.count, g.errors, g.retries, g.avg_s, g.min_s, g.max_s,
     g.p[1], g.p[2], g.p[3], g.p[4], g.total_s, g.last_at
   from grouped g
+  join (select distinct on (l.label) l.* from labelled l order by l.label) n on n.label = g.label
   order by case _order when 'p95' then g.p[3] when 'avg' then g.avg_s when 'max' then g.max_s when 'total' then g.total_s
-    when 'errors' then g.errors else g.count end desc, g.namespace, g.name, g.version, g.step, g.handler
+    when 'errors' then g.errors else g.count end desc, g.label
   limit _limit;
 end $$;
 
@@ -45,9 +49,12 @@ returns table (
   namespace text, name text, version text, count bigint, errors bigint, cancelled bigint, avg_s double precision, min_s double precision,
   max_s double precision, p50_s double precision, p90_s double precision, p95_s double precision, p99_s double precision,
   total_s double precision, step_count double precision, last_at timestamptz)
-language plpgsql stable as $$
+language plpgsql stable
+set plan_cache_mode = force_custom_plan set enable_seqscan = on set enable_indexscan = on set enable_indexonlyscan = on
+set enable_hashjoin = on set enable_mergejoin = on set jit = off set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
 #variable_conflict use_column
 begin
+  perform tasker_engine.check_scope(_most);
   perform tasker_engine.check_grouping(_by, array['namespace', 'template'], _order);
   return query
   with grouped as (
@@ -84,10 +91,11 @@ create or replace function tasker_engine.read_errors(
 returns table (
   code text, error_type text, namespace text, name text, step text, count bigint, last_at timestamptz, message text, task_id uuid)
 language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_seqscan = on set enable_hashjoin = on set jit = off
-set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
+set plan_cache_mode = force_custom_plan set enable_seqscan = on set enable_indexscan = on set enable_indexonlyscan = on
+set enable_hashjoin = on set enable_mergejoin = on set jit = off set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
 #variable_conflict use_column
 begin
+  perform tasker_engine.check_scope(_most);
   return query
   select coalesce(s.error ->> 'error_code', s.error ->> 'error_type', 'error'), s.error ->> 'error_type', n.name, t.name, p.name, count(*),
     max(s.finished_at), left((array_agg(s.error ->> 'message' order by s.finished_at desc))[1], 500),

@@ -11,13 +11,16 @@ returns table (
   cancelled bigint, completion_rate double precision, error_rate double precision, tasks_per_hour double precision,
   task_avg_s double precision, task_percentiles_s double precision[], steps bigint, step_errors bigint, retries bigint,
   steps_per_hour double precision, step_avg_s double precision, step_percentiles_s double precision[], health_score double precision)
-language plpgsql stable as $$
+language plpgsql stable
+set plan_cache_mode = force_custom_plan set enable_seqscan = on set enable_indexscan = on set enable_indexonlyscan = on
+set enable_hashjoin = on set enable_mergejoin = on set jit = off set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
 declare
   every record;
   executed record;
   open_now record;
   hours double precision;
 begin
+  perform tasker_engine.check_scope(_most);
   _now := coalesce(_now, clock_timestamp());
   until := coalesce(_until, _now);
   since := coalesce(_from, until - interval '1 day');
@@ -71,11 +74,14 @@ create or replace function tasker_engine.read_throughput(
   _version text default null, _most int default 100000)
 returns table (
   at timestamptz, completed bigint, failed bigint, cancelled bigint, task_avg_s double precision, task_p95_s double precision, steps bigint)
-language plpgsql stable as $$
+language plpgsql stable
+set plan_cache_mode = force_custom_plan set enable_seqscan = on set enable_indexscan = on set enable_indexonlyscan = on
+set enable_hashjoin = on set enable_mergejoin = on set jit = off set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
 #variable_conflict use_column
 declare
   width interval := make_interval(secs => _interval_s);
 begin
+  perform tasker_engine.check_scope(_most);
   if not (_interval_s > 0 and _until > _from and date_part('epoch', _until - _from) / _interval_s <= 1000) then
     raise exception 'a time is cut into 1 to 1000 intervals: % s from % to % are others', _interval_s, _from, _until using errcode = 'TK008';
   end if;
