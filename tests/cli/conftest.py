@@ -11,7 +11,7 @@ from support.serving import served
 
 from tasker import Tasker
 
-TWO_DOORS = {"test_task_commands", "test_template_commands", "test_why_command"}
+TWO_DOORS = {"test_dlq_commands", "test_task_commands", "test_template_commands", "test_why_command"}
 """Their commands work on a database and on a server, and are the same on both."""
 
 

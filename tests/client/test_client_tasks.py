@@ -123,6 +123,30 @@ async def test_the_dead_letter_queue_is_worked_off(client: AsyncTaskerClient) ->
     assert isinstance(await client.get_staleness(limit=5), list)
 
 
+async def test_many_tasks_are_acted_on_and_run_again(client: AsyncTaskerClient) -> None:
+    """A job cancels what a filter lets through; a rerun makes a task from a step on; and the figures are there."""
+    made = await client.create_tasks("order", [{"delay_s": 3600, "tags": ["late"]} for _ in range(2)], namespace="shop")
+    dry = await client.create_job("cancel", {"tag": ["late"]}, dry_run=True)
+    assert (dry.count, dry.job) == (2, None)
+    job = (await client.create_job("cancel", {"tag": ["late"]}, reason="too late")).job
+    assert job is not None
+    for task in made.tasks:
+        assert (await client.wait(task.task_uuid, timeout_s=60)).status == "cancelled"
+    assert [one.job_uuid for one in await client.list_jobs()] == [job.job_uuid]
+    assert (await client.get_job(job.job_uuid)).action == "cancel"
+    assert {one.task_uuid for one in await client.list_job_items(job.job_uuid)} == {one.task_uuid for one in made.tasks}
+    first = (await client.create_task("order", namespace="shop", context={"amount": -1})).task_uuid
+    assert (await client.wait(first, timeout_s=60)).status == "error"
+    plan = await client.rerun_task(first, "charge", patch={"amount": 1})
+    assert plan.task_uuid is not None
+    assert (await client.wait(plan.task_uuid, timeout_s=60)).status == "complete"
+    assert plan.task_uuid in {one.task_uuid for one in await client.get_lineage(first)}
+    assert (await client.analyze(first)).task_uuid == first
+    assert (await client.get_performance(hours=1)).total_tasks >= 1
+    for figures in (client.get_bottlenecks(hours=1), client.get_durations(by="handler"), client.get_throughput()):
+        assert await figures is not None
+
+
 async def test_the_fleet_is_looked_at(client: AsyncTaskerClient) -> None:
     """Namespaces, handlers with who serves them, workers, settings, and health."""
     assert [one.name for one in (await client.list_namespaces()).namespaces] == ["shop"]

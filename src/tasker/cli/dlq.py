@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -9,12 +10,11 @@ from cyclopts import Parameter
 
 from tasker.cli import exits
 from tasker.cli.acting import ActId, Actor, Reason, login_name
-from tasker.cli.common import Common, TaskId, many
-from tasker.cli.database import Database, with_database
+from tasker.cli.common import TaskId, Where, many
+from tasker.cli.dlq_doors import DlqDoor, with_dlq
 from tasker.cli.show import print_json, print_line, print_table, time
 from tasker.cli.task_pages import error_line
 from tasker.model.dlq import DlqEntry, DlqEvent, DlqPage, DlqReason, DlqStats, DlqStatus, Staleness
-from tasker.store import dlq
 
 EntryId = Annotated[UUID, Parameter(help="The entry's id.")]
 Limit = Annotated[int, Parameter(help="How many, 500 at most.")]
@@ -29,23 +29,21 @@ def list_entries(
     assigned_to: Annotated[str | None, Parameter(help="Only those that this one looks at.")] = None,
     limit: Limit = 20,
     cursor: Annotated[UUID | None, Parameter(help="The next_cursor of the page before.")] = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Lists a page of entries."""
 
-    async def work(database: Database) -> DlqPage:
-        return await dlq.list_entries(
-            database.connection,
+    async def work(door: DlqDoor) -> DlqPage:
+        return await door.page(
             limit=limit,
             cursor=cursor,
             statuses=status,
             reasons=reason,
             namespaces=namespace,
             assigned_to=assigned_to,
-            schema=database.settings.schema_name,
         )
 
-    page = with_database(common, work)
+    page = with_dlq(common, work)
     if common.json:
         print_json({"entries": page.entries, "next_cursor": page.next_cursor})
         return exits.OK
@@ -55,14 +53,13 @@ def list_entries(
     return exits.OK
 
 
-def queue(*, namespace: Namespaces = None, limit: Limit = 20, common: Common = Common()) -> int:  # noqa: B008
+def queue(*, namespace: Namespaces = None, limit: Limit = 20, common: Where = Where()) -> int:  # noqa: B008
     """Lists pending entries, the most urgent first."""
 
-    async def work(database: Database) -> list[DlqEntry]:
-        schema = database.settings.schema_name
-        return await dlq.investigation_queue(database.connection, limit=limit, namespaces=namespace, schema=schema)
+    async def work(door: DlqDoor) -> Sequence[DlqEntry]:
+        return await door.queue(namespace, limit)
 
-    found = with_database(common, work)
+    found = with_dlq(common, work)
     if common.json:
         print_json({"entries": found})
     else:
@@ -70,7 +67,7 @@ def queue(*, namespace: Namespaces = None, limit: Limit = 20, common: Common = C
     return exits.OK
 
 
-def _print_entries(entries: tuple[DlqEntry, ...] | list[DlqEntry]) -> None:
+def _print_entries(entries: Sequence[DlqEntry]) -> None:
     rows = [
         (
             one.entry_uuid,
@@ -88,13 +85,13 @@ def _print_entries(entries: tuple[DlqEntry, ...] | list[DlqEntry]) -> None:
     print_table(columns, rows, empty="no entries")
 
 
-def get(entry: EntryId, /, *, common: Common = Common()) -> int:  # noqa: B008
+def get(entry: EntryId, /, *, common: Where = Where()) -> int:  # noqa: B008
     """Shows an entry with its history and the task as it was."""
 
-    async def work(database: Database) -> tuple[DlqEntry, list[DlqEvent]]:
-        return await dlq.read_entry(database.connection, entry, schema=database.settings.schema_name)
+    async def work(door: DlqDoor) -> tuple[DlqEntry, Sequence[DlqEvent]]:
+        return await door.entry(entry)
 
-    found, events = with_database(common, work)
+    found, events = with_dlq(common, work)
     if common.json:
         print_json({"entry": found, "events": events})
         return exits.OK
@@ -116,13 +113,13 @@ def get(entry: EntryId, /, *, common: Common = Common()) -> int:  # noqa: B008
     return exits.OK
 
 
-def stats(*, namespace: Namespaces = None, common: Common = Common()) -> int:  # noqa: B008
+def stats(*, namespace: Namespaces = None, common: Where = Where()) -> int:  # noqa: B008
     """Shows how many entries there are for each reason."""
 
-    async def work(database: Database) -> list[DlqStats]:
-        return await dlq.dlq_stats(database.connection, namespaces=namespace, schema=database.settings.schema_name)
+    async def work(door: DlqDoor) -> Sequence[DlqStats]:
+        return await door.stats(namespace)
 
-    found = with_database(common, work)
+    found = with_dlq(common, work)
     if common.json:
         print_json({"reasons": found})
     else:
@@ -134,14 +131,13 @@ def stats(*, namespace: Namespaces = None, common: Common = Common()) -> int:  #
     return exits.OK
 
 
-def stale(*, namespace: Namespaces = None, limit: Limit = 20, common: Common = Common()) -> int:  # noqa: B008
+def stale(*, namespace: Namespaces = None, limit: Limit = 20, common: Where = Where()) -> int:  # noqa: B008
     """Lists open tasks that have stood still for longest, measured by how long they may."""
 
-    async def work(database: Database) -> list[Staleness]:
-        schema = database.settings.schema_name
-        return await dlq.list_stale(database.connection, limit=limit, namespaces=namespace, schema=schema)
+    async def work(door: DlqDoor) -> Sequence[Staleness]:
+        return await door.stale(namespace, limit)
 
-    found = with_database(common, work)
+    found = with_dlq(common, work)
     if common.json:
         print_json({"tasks": found})
     else:
@@ -161,16 +157,14 @@ def stale(*, namespace: Namespaces = None, limit: Limit = 20, common: Common = C
 
 def add(
     task: TaskId, /, *, notes: Annotated[str | None, Parameter(help="What to look at.")] = None, actor: Actor = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Puts a task into the queue by hand."""
-    from tasker.model.ids import uuid7
 
-    async def work(database: Database) -> UUID:
-        who, schema = actor or login_name(), database.settings.schema_name
-        return await dlq.add_entry(database.connection, uuid7(), task, actor=who, notes=notes, schema=schema)
+    async def work(door: DlqDoor) -> UUID:
+        return await door.add(task, actor=actor or login_name(), notes=notes)
 
-    entry = with_database(common, work)
+    entry = with_dlq(common, work)
     if common.json:
         print_json({"entry_uuid": entry, "task_uuid": task})
     else:
@@ -186,21 +180,16 @@ def update(
     notes: Annotated[str | None, Parameter(help="What was found out.")] = None,
     assign: Annotated[str | None, Parameter(help="Who looks at it; '' is nobody.")] = None,
     actor: Actor = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Assigns an entry, notes what was found out, resolves it."""
     if status is None and notes is None and assign is None:
         raise exits.UsageError("say what to change: --status, --notes, --assign")
 
-    async def work(database: Database) -> DlqEntry:
-        connection, schema = database.connection, database.settings.schema_name
-        who = actor or login_name()
-        await dlq.update_entry(
-            connection, entry, actor=who, status=status, notes=notes, assigned_to=assign, schema=schema
-        )
-        return (await dlq.read_entry(connection, entry, schema=schema))[0]
+    async def work(door: DlqDoor) -> DlqEntry:
+        return await door.update(entry, actor=actor or login_name(), status=status, notes=notes, assigned_to=assign)
 
-    found = with_database(common, work)
+    found = with_dlq(common, work)
     if common.json:
         print_json({"entry": found})
     else:
@@ -211,17 +200,14 @@ def update(
 
 def requeue(
     entry: EntryId, /, *, reason: Reason = None, actor: Actor = None, act_id: ActId = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Tries the failed steps of an entry's task again, and resolves the entry."""
 
-    async def work(database: Database) -> int:
-        who, schema = actor or login_name(), database.settings.schema_name
-        return await dlq.requeue_entry(
-            database.connection, entry, act_id or uuid4(), actor=who, reason=reason, schema=schema
-        )
+    async def work(door: DlqDoor) -> int:
+        return await door.requeue(entry, act_id or uuid4(), actor=actor or login_name(), reason=reason)
 
-    steps = with_database(common, work)
+    steps = with_dlq(common, work)
     if common.json:
         print_json({"entry_uuid": entry, "steps": steps})
     else:

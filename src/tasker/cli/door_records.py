@@ -159,7 +159,7 @@ def _timing(step: SummaryStep, place: int | None) -> StepTiming:
         tries=step.attempts,
         ready_at=step.ready_at,
         first_granted_at=step.first_granted_at,
-        ended_at=step.completed_at,
+        ended_at=step.ended_at,
         queue_s=step.queue_s or 0,
         run_s=step.run_s or 0,
         retry_s=step.retry_s or 0,

@@ -6,36 +6,26 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
-from uuid import UUID
 
 import httpx2
 
 from tasker.client.async_http import AsyncHttp, ready
-from tasker.client.filling import Identified, act_fields, bulk_fields, task_fields
+from tasker.client.async_oversight import AsyncOversight
+from tasker.client.filling import Id, Identified, act_fields, bulk_fields, rerun_fields, task_fields
 from tasker.client.pauses import async_pause
 from tasker.client.profiles import Profile, find_profile
 from tasker.model.errors import WaitTimeout
 from tasker.model.states import TERMINAL_TASK_STATES
 from tasker.operations import OPERATIONS
 from tasker.operations.accounts import Move, TaskData, TaskSummaryResponse
-from tasker.operations.configuration import ConfigResponse
-from tasker.operations.dlq import (
-    DlqEntry,
-    DlqEntryWithEvents,
-    DlqStats,
-    InvestigationEntry,
-    InvestigationUpdated,
-    Requeued,
-    StalenessReport,
-)
-from tasker.operations.fleet import HandlerList, WorkerList
+from tasker.operations.analytics import TaskAnalysis
 from tasker.operations.lists import TaskListResponse
 from tasker.operations.publishing import PublishedTemplate, PublishedTemplates
 from tasker.operations.reasons import TaskWhy
+from tasker.operations.reruns import ForkInfo, RerunPlan
 from tasker.operations.steps import StepAudit
 from tasker.operations.tasks import CreatedTasks
 from tasker.operations.templates import (
-    NamespaceList,
     TemplateDetail,
     TemplateDiff,
     TemplateGraph,
@@ -50,10 +40,9 @@ ASK_S = 20.0
 """How long the server is asked to hold one request of `wait`: proxies end what is silent for longer."""
 PAUSE_S = 0.2
 PAGE = 100
-Id = UUID | str
 
 
-class AsyncTaskerClient:
+class AsyncTaskerClient(AsyncOversight):
     """A client of a server. Without an address it is that of the environment, or of the user's profile.
 
     What passes by itself (a broken connection, a busy server, a restart) is tried again, `attempts_max` times and for
@@ -204,6 +193,19 @@ class AsyncTaskerClient:
         """Why a task waits: every unmet condition of each of its open steps."""
         return await self.call("explain", task_uuid=task_uuid)
 
+    async def analyze(self, task_uuid: Id) -> TaskAnalysis:
+        """A task as a graph at work: levels, the critical path, what holds it up."""
+        return await self.call("analyze", task_uuid=task_uuid)
+
+    async def rerun_task(self, task_uuid: Id, from_step: str, **about: Any) -> RerunPlan:
+        """Runs a task again from a step on, as a task of its own. `about`: context or patch (an edited input), reason,
+        actor, new_task_uuid, dry_run."""
+        return await self.call("rerun_task", task_uuid=task_uuid, from_step=from_step, **rerun_fields(about))
+
+    async def get_lineage(self, task_uuid: Id) -> list[ForkInfo]:
+        """The reruns that a task comes from, and those made of it."""
+        return await self.call("get_lineage", task_uuid=task_uuid)
+
     async def get_task_history(self, task_uuid: Id) -> list[Move]:
         """Every move of a task and its steps, in order."""
         return await self.call("get_task_history", task_uuid=task_uuid)
@@ -293,60 +295,3 @@ class AsyncTaskerClient:
     ) -> PublishedTemplates:
         """Publishes many, each a mapping of publish_template's arguments: all, or none if one is refused."""
         return await self.call("publish_templates", templates=[dict(one) for one in templates], force=force)
-
-    # The dead letter queue ------------------------------------------------------------------------------------------
-
-    async def list_dlq(self, **which: Any) -> list[DlqEntry]:
-        """Entries, newest first. `which`: resolution_status, namespace, assigned_to, limit, offset."""
-        return await self.call("list_dlq", **which)
-
-    async def get_dlq_of_task(self, task_uuid: Id) -> DlqEntry:
-        """The newest entry of a task. Raises NotFound."""
-        return await self.call("get_dlq_of_task", task_uuid=task_uuid)
-
-    async def get_dlq_entry(self, dlq_entry_uuid: Id) -> DlqEntryWithEvents:
-        """An entry, and all that was done to it."""
-        return await self.call("get_dlq_entry", dlq_entry_uuid=dlq_entry_uuid)
-
-    async def add_dlq_entry(self, task_uuid: Id, **about: Any) -> DlqEntry:
-        """Puts a task into the queue by hand. `about`: notes, actor, metadata."""
-        return await self.call("add_dlq_entry", task_uuid=task_uuid, **about)
-
-    async def update_dlq_entry(self, dlq_entry_uuid: Id, **about: Any) -> InvestigationUpdated:
-        """Notes what an investigation has come to. `about`: resolution_status, resolution_notes, resolved_by,
-        assigned_to, metadata."""
-        return await self.call("update_dlq_entry", dlq_entry_uuid=dlq_entry_uuid, **about)
-
-    async def requeue_dlq_entry(self, dlq_entry_uuid: Id, **about: Any) -> Requeued:
-        """Tries every failed step of the entry's task again. `about`: reason, actor, act_id."""
-        return await self.call("requeue_dlq_entry", dlq_entry_uuid=dlq_entry_uuid, **act_fields(about))
-
-    async def get_dlq_stats(self) -> list[DlqStats]:
-        """How many entries there are of each reason, and what became of them."""
-        return await self.call("get_dlq_stats")
-
-    async def get_investigation_queue(self, *, limit: int = 100) -> list[InvestigationEntry]:
-        """The pending entries, the most urgent first."""
-        return await self.call("get_investigation_queue", limit=limit)
-
-    async def get_staleness(self, *, limit: int = 100) -> list[StalenessReport]:
-        """The open tasks that have stood still for longest."""
-        return await self.call("get_staleness", limit=limit)
-
-    # The fleet ------------------------------------------------------------------------------------------------------
-
-    async def list_namespaces(self) -> NamespaceList:
-        """Namespaces that have templates."""
-        return await self.call("list_namespaces")
-
-    async def list_handlers(self, *, namespace: str | None = None) -> HandlerList:
-        """The handlers that templates need, who serves them, and what waits for them."""
-        return await self.call("list_handlers", namespace=namespace)
-
-    async def list_workers(self) -> WorkerList:
-        """The worker processes that live."""
-        return await self.call("list_workers")
-
-    async def get_config(self) -> ConfigResponse:
-        """What the server is set to, without its secrets."""
-        return await self.call("get_config")

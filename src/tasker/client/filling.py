@@ -14,6 +14,7 @@ from tasker.operations.tasks import CreatedTask, CreatedTasks
 from tasker.operations.views import TaskResponse
 from tasker.submission import encode_context
 
+Id = UUID | str
 _BYTES_MAX = 2**40
 """How large a context may be is the server's to say."""
 
@@ -68,3 +69,13 @@ def act_fields(about: Mapping[str, Any]) -> dict[str, Any]:
     """What is said of an act, with an id by which a repeat does nothing again."""
     said = {name: value for name, value in about.items() if value is not None}
     return {"act_id": uuid7(), **said}
+
+
+def rerun_fields(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a rerun, with the id of the task that it makes."""
+    return {"new_task_uuid": uuid7(), **{name: value for name, value in about.items() if value is not None}}
+
+
+def job_fields(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a job, with its id."""
+    return {"job_uuid": uuid7(), **{name: value for name, value in about.items() if value is not None}}

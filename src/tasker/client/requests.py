@@ -32,6 +32,7 @@ class Place:
 _TASK = "/v1/tasks/{task_uuid}"
 _STEP = f"{_TASK}/workflow_steps/{{step_uuid}}"
 _TEMPLATE = "/v1/templates/{namespace}/{name}"
+_JOB = "/v1/jobs/{job_uuid}"
 _ENTRY = "/v1/dlq/entry/{dlq_entry_uuid}"
 
 PLACES: dict[str, Place] = {
@@ -73,6 +74,18 @@ PLACES: dict[str, Place] = {
     "get_dlq_entry": Place("GET", _ENTRY),
     "update_dlq_entry": Place("PATCH", _ENTRY),
     "requeue_dlq_entry": Place("POST", f"{_ENTRY}/requeue"),
+    "analyze": Place("GET", f"{_TASK}/analysis"),
+    "rerun_task": Place("POST", f"{_TASK}/rerun"),
+    "get_lineage": Place("GET", f"{_TASK}/lineage"),
+    "list_jobs": Place("GET", "/v1/jobs"),
+    "create_job": Place("POST", "/v1/jobs"),
+    "get_job": Place("GET", _JOB),
+    "list_job_items": Place("GET", f"{_JOB}/items"),
+    "stop_job": Place("POST", f"{_JOB}/stop"),
+    "get_performance": Place("GET", "/v1/analytics/performance"),
+    "get_bottlenecks": Place("GET", "/v1/analytics/bottlenecks"),
+    "get_durations": Place("GET", "/v1/analytics/durations"),
+    "get_throughput": Place("GET", "/v1/analytics/throughput"),
     "get_config": Place("GET", "/config"),
 }
 """Where each operation is, by its name; a test holds it against the server's own table."""

@@ -86,6 +86,7 @@ class SummaryStep(Answer):
     created_at: datetime | None
     ready_at: datetime | None
     first_granted_at: datetime | None = Field(description="When a worker first took it.")
+    ended_at: datetime | None = Field(description="When it was done with, by the history.")
     completed_at: datetime | None
     last_attempted_at: datetime | None
     attempts: int
@@ -217,6 +218,7 @@ def _summary_step(
         created_at=created_at,
         ready_at=None if timing is None else timing.ready_at,
         first_granted_at=None if timing is None else timing.first_granted_at,
+        ended_at=None if timing is None else timing.ended_at,
         completed_at=step.finished_at,
         last_attempted_at=None if ready is None else ready.last_attempted_at,
         attempts=step.tries,

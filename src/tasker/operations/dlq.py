@@ -15,7 +15,6 @@ from tasker.model.ids import uuid7
 from tasker.operations.fields import Name, TaskUuid
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
 from tasker.operations.steps import OfTask
-from tasker.operations.templates import Nothing
 from tasker.store import dlq as store
 from tasker.store.connection import Connection
 
@@ -28,6 +27,10 @@ def _snake(value: object) -> object:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).lower() if isinstance(value, str) else value
 
 
+Reason = Literal[
+    "staleness_timeout", "max_retries_exceeded", "dependency_cycle_detected", "worker_unavailable", "manual_dlq"
+]
+assert set(Reason.__args__) == set(dlq.DlqReason)  # noqa: S101 - the words of the API are those of the engine
 ResolutionStatus = Annotated[Status, BeforeValidator(_snake)]
 EntryUuid = Annotated[UUID, Field(examples=["0198c0de-0000-7000-8000-000000000002"])]
 
@@ -53,6 +56,9 @@ class DlqEntry(Answer):
     metadata: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
+    state_since: datetime | None = Field(description="Since when the task is in its state of now.")
+    minutes_in_dlq: float
+    priority_score: float = Field(description="By reason, and by how long it has waited.")
 
 
 def _shown(entry: dlq.DlqEntry) -> DlqEntry:
@@ -75,6 +81,9 @@ def _shown(entry: dlq.DlqEntry) -> DlqEntry:
         metadata=dict(entry.metadata),
         created_at=entry.created_at,
         updated_at=entry.updated_at,
+        state_since=entry.state_since,
+        minutes_in_dlq=entry.minutes,
+        priority_score=entry.priority_score,
     )
 
 
@@ -82,10 +91,12 @@ class ListEntries(Given):
     """Which entries."""
 
     resolution_status: ResolutionStatus | None = None
+    dlq_reason: Reason | None = None
     namespace: Name | None = None
     assigned_to: Name | None = None
     limit: int = Field(50, ge=1, le=500)
     offset: int = Field(0, ge=0, le=10_000)
+    cursor: UUID | None = Field(None, description="The last entry of the page before.")
 
 
 @operation("dlq:read", Scope.ACROSS)
@@ -97,7 +108,9 @@ async def list_dlq(access: Access, given: ListEntries) -> list[DlqEntry]:
             connection,
             limit=given.limit,
             offset=given.offset,
+            cursor=given.cursor,
             statuses=None if status is None else [dlq.DlqStatus(status)],
+            reasons=None if given.dlq_reason is None else [dlq.DlqReason(given.dlq_reason)],
             namespaces=access.confined_to(given.namespace),
             assigned_to=given.assigned_to,
             schema=access.engine.settings.schema_name,
@@ -257,6 +270,12 @@ async def requeue_dlq_entry(access: Access, given: RequeueEntry) -> Requeued:
     return Requeued(dlq_entry_uuid=given.dlq_entry_uuid, task_uuid=entry.task_uuid, steps=steps)
 
 
+class OfNamespace(Given):
+    """Of one namespace, or of all."""
+
+    namespace: Name | None = None
+
+
 class DlqStats(Answer):
     """How many entries there are for one reason, and what became of them."""
 
@@ -272,11 +291,11 @@ class DlqStats(Answer):
 
 
 @operation("dlq:stats", Scope.ACROSS)
-async def get_dlq_stats(access: Access, given: Nothing) -> list[DlqStats]:
+async def get_dlq_stats(access: Access, given: OfNamespace) -> list[DlqStats]:
     """Count the entries of each reason, and what became of them"""
     schema = access.engine.settings.schema_name
     found = await access.engine.ask(
-        lambda connection: store.dlq_stats(connection, namespaces=access.confined_to(None), schema=schema)
+        lambda connection: store.dlq_stats(connection, namespaces=access.confined_to(given.namespace), schema=schema)
     )
     return [
         DlqStats(
@@ -294,7 +313,7 @@ async def get_dlq_stats(access: Access, given: Nothing) -> list[DlqStats]:
     ]
 
 
-class Most(Given):
+class Most(OfNamespace):
     """At most so many."""
 
     limit: int = Field(100, ge=1, le=500)
@@ -322,7 +341,7 @@ async def get_investigation_queue(access: Access, given: Most) -> list[Investiga
     schema = access.engine.settings.schema_name
     found = await access.engine.ask(
         lambda connection: store.investigation_queue(
-            connection, limit=given.limit, namespaces=access.confined_to(None), schema=schema
+            connection, limit=given.limit, namespaces=access.confined_to(given.namespace), schema=schema
         )
     )
     return [_investigation(entry) for entry in found]
@@ -352,7 +371,9 @@ class StalenessReport(Answer):
     task_uuid: UUID
     namespace_name: str | None
     task_name: str | None
+    version: str
     current_state: str
+    since: datetime = Field(description="When it came into its state.")
     time_in_state_minutes: float
     task_age_minutes: float
     staleness_threshold_minutes: float
@@ -366,7 +387,7 @@ async def get_staleness(access: Access, given: Most) -> list[StalenessReport]:
     schema = access.engine.settings.schema_name
     found = await access.engine.ask(
         lambda connection: store.list_stale(
-            connection, limit=given.limit, namespaces=access.confined_to(None), schema=schema
+            connection, limit=given.limit, namespaces=access.confined_to(given.namespace), schema=schema
         )
     )
     return [
@@ -374,7 +395,9 @@ async def get_staleness(access: Access, given: Most) -> list[StalenessReport]:
             task_uuid=one.task_uuid,
             namespace_name=one.namespace,
             task_name=one.name,
+            version=one.version,
             current_state=one.state,
+            since=one.since,
             time_in_state_minutes=one.still_minutes,
             task_age_minutes=one.age_minutes,
             staleness_threshold_minutes=one.threshold_minutes,

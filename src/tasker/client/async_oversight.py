@@ -1,0 +1,132 @@
+"""The part of the client that looks after many tasks: dead letters, jobs, figures, the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasker.client.filling import Id, act_fields, job_fields
+from tasker.operations.analytics import BottleneckAnalysis, GroupOfDurations, IntervalFigures, PerformanceMetrics
+from tasker.operations.configuration import ConfigResponse
+from tasker.operations.dlq import (
+    DlqEntry,
+    DlqEntryWithEvents,
+    DlqStats,
+    InvestigationEntry,
+    InvestigationUpdated,
+    Requeued,
+    StalenessReport,
+)
+from tasker.operations.fleet import HandlerList, WorkerList
+from tasker.operations.jobs import ItemInfo, JobInfo, JobMade
+from tasker.operations.templates import NamespaceList
+
+
+class AsyncOversight:
+    """Methods of AsyncTaskerClient."""
+
+    async def call(self, operation: str, /, **fields: Any) -> Any:
+        """What any operation answers; the client knows how."""
+        raise NotImplementedError
+
+    # The dead letter queue ------------------------------------------------------------------------------------------
+
+    async def list_dlq(self, **which: Any) -> list[DlqEntry]:
+        """Entries, newest first. `which`: resolution_status, dlq_reason, namespace, assigned_to, limit, cursor."""
+        return await self.call("list_dlq", **which)
+
+    async def get_dlq_of_task(self, task_uuid: Id) -> DlqEntry:
+        """The newest entry of a task. Raises NotFound."""
+        return await self.call("get_dlq_of_task", task_uuid=task_uuid)
+
+    async def get_dlq_entry(self, dlq_entry_uuid: Id) -> DlqEntryWithEvents:
+        """An entry, and all that was done to it."""
+        return await self.call("get_dlq_entry", dlq_entry_uuid=dlq_entry_uuid)
+
+    async def add_dlq_entry(self, task_uuid: Id, **about: Any) -> DlqEntry:
+        """Puts a task into the queue by hand. `about`: notes, actor, metadata."""
+        return await self.call("add_dlq_entry", task_uuid=task_uuid, **about)
+
+    async def update_dlq_entry(self, dlq_entry_uuid: Id, **about: Any) -> InvestigationUpdated:
+        """Notes what an investigation has come to. `about`: resolution_status, resolution_notes, resolved_by,
+        assigned_to, metadata."""
+        return await self.call("update_dlq_entry", dlq_entry_uuid=dlq_entry_uuid, **about)
+
+    async def requeue_dlq_entry(self, dlq_entry_uuid: Id, **about: Any) -> Requeued:
+        """Tries every failed step of the entry's task again. `about`: reason, actor, act_id."""
+        return await self.call("requeue_dlq_entry", dlq_entry_uuid=dlq_entry_uuid, **act_fields(about))
+
+    async def get_dlq_stats(self, *, namespace: str | None = None) -> list[DlqStats]:
+        """How many entries there are of each reason, and what became of them."""
+        return await self.call("get_dlq_stats", namespace=namespace)
+
+    async def get_investigation_queue(
+        self, *, namespace: str | None = None, limit: int = 100
+    ) -> list[InvestigationEntry]:
+        """The pending entries, the most urgent first."""
+        return await self.call("get_investigation_queue", namespace=namespace, limit=limit)
+
+    async def get_staleness(self, *, namespace: str | None = None, limit: int = 100) -> list[StalenessReport]:
+        """The open tasks that have stood still for longest."""
+        return await self.call("get_staleness", namespace=namespace, limit=limit)
+
+    # One action on many tasks ---------------------------------------------------------------------------------------
+
+    async def create_job(self, action: str, which: Mapping[str, Any], **about: Any) -> JobMade:
+        """Does one thing (cancel, pause, resume, retry) to all tasks that a filter lets through, in the background.
+
+        `which` is the filter, and may not be empty. `about`: reason, actor, tasks_max, job_uuid, dry_run.
+        """
+        return await self.call("create_job", action=action, filter=dict(which), **job_fields(about))
+
+    async def list_jobs(self, **which: Any) -> list[JobInfo]:
+        """Jobs, newest first. `which`: status, limit, cursor."""
+        return await self.call("list_jobs", **which)
+
+    async def get_job(self, job_uuid: Id) -> JobInfo:
+        """A job, and how far it has come."""
+        return await self.call("get_job", job_uuid=job_uuid)
+
+    async def list_job_items(self, job_uuid: Id, **which: Any) -> list[ItemInfo]:
+        """What became of a job's tasks. `which`: status, limit, cursor."""
+        return await self.call("list_job_items", job_uuid=job_uuid, **which)
+
+    async def stop_job(self, job_uuid: Id, *, actor: str | None = None) -> JobInfo:
+        """Stops a job where it is; what it has done stays done."""
+        return await self.call("stop_job", job_uuid=job_uuid, actor=actor)
+
+    # Figures --------------------------------------------------------------------------------------------------------
+
+    async def get_performance(self, **scope: Any) -> PerformanceMetrics:
+        """How tasks and steps fare. `scope`: hours, or since and until; namespace, name, version."""
+        return await self.call("get_performance", **scope)
+
+    async def get_bottlenecks(self, **scope: Any) -> BottleneckAnalysis:
+        """The slowest steps and tasks, and the commonest errors; also limit and min_executions."""
+        return await self.call("get_bottlenecks", **scope)
+
+    async def get_durations(self, **scope: Any) -> list[GroupOfDurations]:
+        """How long steps or tasks took, in groups; also by, order, min_executions and limit."""
+        return await self.call("get_durations", **scope)
+
+    async def get_throughput(self, **scope: Any) -> list[IntervalFigures]:
+        """What ended in each interval; also interval_s."""
+        return await self.call("get_throughput", **scope)
+
+    # The fleet ------------------------------------------------------------------------------------------------------
+
+    async def list_namespaces(self) -> NamespaceList:
+        """Namespaces that have templates."""
+        return await self.call("list_namespaces")
+
+    async def list_handlers(self, *, namespace: str | None = None) -> HandlerList:
+        """The handlers that templates need, who serves them, and what waits for them."""
+        return await self.call("list_handlers", namespace=namespace)
+
+    async def list_workers(self) -> WorkerList:
+        """The worker processes that live."""
+        return await self.call("list_workers")
+
+    async def get_config(self) -> ConfigResponse:
+        """What the server is set to, without its secrets."""
+        return await self.call("get_config")

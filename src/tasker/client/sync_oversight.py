@@ -1,0 +1,132 @@
+"""Made by scripts/twin.py: see its source, the same with await.
+
+The part of the client that looks after many tasks: dead letters, jobs, figures, the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasker.client.filling import Id, act_fields, job_fields
+from tasker.operations.analytics import BottleneckAnalysis, GroupOfDurations, IntervalFigures, PerformanceMetrics
+from tasker.operations.configuration import ConfigResponse
+from tasker.operations.dlq import (
+    DlqEntry,
+    DlqEntryWithEvents,
+    DlqStats,
+    InvestigationEntry,
+    InvestigationUpdated,
+    Requeued,
+    StalenessReport,
+)
+from tasker.operations.fleet import HandlerList, WorkerList
+from tasker.operations.jobs import ItemInfo, JobInfo, JobMade
+from tasker.operations.templates import NamespaceList
+
+
+class Oversight:
+    """Methods of TaskerClient."""
+
+    def call(self, operation: str, /, **fields: Any) -> Any:
+        """What any operation answers; the client knows how."""
+        raise NotImplementedError
+
+    # The dead letter queue ------------------------------------------------------------------------------------------
+
+    def list_dlq(self, **which: Any) -> list[DlqEntry]:
+        """Entries, newest first. `which`: resolution_status, dlq_reason, namespace, assigned_to, limit, cursor."""
+        return self.call("list_dlq", **which)
+
+    def get_dlq_of_task(self, task_uuid: Id) -> DlqEntry:
+        """The newest entry of a task. Raises NotFound."""
+        return self.call("get_dlq_of_task", task_uuid=task_uuid)
+
+    def get_dlq_entry(self, dlq_entry_uuid: Id) -> DlqEntryWithEvents:
+        """An entry, and all that was done to it."""
+        return self.call("get_dlq_entry", dlq_entry_uuid=dlq_entry_uuid)
+
+    def add_dlq_entry(self, task_uuid: Id, **about: Any) -> DlqEntry:
+        """Puts a task into the queue by hand. `about`: notes, actor, metadata."""
+        return self.call("add_dlq_entry", task_uuid=task_uuid, **about)
+
+    def update_dlq_entry(self, dlq_entry_uuid: Id, **about: Any) -> InvestigationUpdated:
+        """Notes what an investigation has come to. `about`: resolution_status, resolution_notes, resolved_by,
+        assigned_to, metadata."""
+        return self.call("update_dlq_entry", dlq_entry_uuid=dlq_entry_uuid, **about)
+
+    def requeue_dlq_entry(self, dlq_entry_uuid: Id, **about: Any) -> Requeued:
+        """Tries every failed step of the entry's task again. `about`: reason, actor, act_id."""
+        return self.call("requeue_dlq_entry", dlq_entry_uuid=dlq_entry_uuid, **act_fields(about))
+
+    def get_dlq_stats(self, *, namespace: str | None = None) -> list[DlqStats]:
+        """How many entries there are of each reason, and what became of them."""
+        return self.call("get_dlq_stats", namespace=namespace)
+
+    def get_investigation_queue(self, *, namespace: str | None = None, limit: int = 100) -> list[InvestigationEntry]:
+        """The pending entries, the most urgent first."""
+        return self.call("get_investigation_queue", namespace=namespace, limit=limit)
+
+    def get_staleness(self, *, namespace: str | None = None, limit: int = 100) -> list[StalenessReport]:
+        """The open tasks that have stood still for longest."""
+        return self.call("get_staleness", namespace=namespace, limit=limit)
+
+    # One action on many tasks ---------------------------------------------------------------------------------------
+
+    def create_job(self, action: str, which: Mapping[str, Any], **about: Any) -> JobMade:
+        """Does one thing (cancel, pause, resume, retry) to all tasks that a filter lets through, in the background.
+
+        `which` is the filter, and may not be empty. `about`: reason, actor, tasks_max, job_uuid, dry_run.
+        """
+        return self.call("create_job", action=action, filter=dict(which), **job_fields(about))
+
+    def list_jobs(self, **which: Any) -> list[JobInfo]:
+        """Jobs, newest first. `which`: status, limit, cursor."""
+        return self.call("list_jobs", **which)
+
+    def get_job(self, job_uuid: Id) -> JobInfo:
+        """A job, and how far it has come."""
+        return self.call("get_job", job_uuid=job_uuid)
+
+    def list_job_items(self, job_uuid: Id, **which: Any) -> list[ItemInfo]:
+        """What became of a job's tasks. `which`: status, limit, cursor."""
+        return self.call("list_job_items", job_uuid=job_uuid, **which)
+
+    def stop_job(self, job_uuid: Id, *, actor: str | None = None) -> JobInfo:
+        """Stops a job where it is; what it has done stays done."""
+        return self.call("stop_job", job_uuid=job_uuid, actor=actor)
+
+    # Figures --------------------------------------------------------------------------------------------------------
+
+    def get_performance(self, **scope: Any) -> PerformanceMetrics:
+        """How tasks and steps fare. `scope`: hours, or since and until; namespace, name, version."""
+        return self.call("get_performance", **scope)
+
+    def get_bottlenecks(self, **scope: Any) -> BottleneckAnalysis:
+        """The slowest steps and tasks, and the commonest errors; also limit and min_executions."""
+        return self.call("get_bottlenecks", **scope)
+
+    def get_durations(self, **scope: Any) -> list[GroupOfDurations]:
+        """How long steps or tasks took, in groups; also by, order, min_executions and limit."""
+        return self.call("get_durations", **scope)
+
+    def get_throughput(self, **scope: Any) -> list[IntervalFigures]:
+        """What ended in each interval; also interval_s."""
+        return self.call("get_throughput", **scope)
+
+    # The fleet ------------------------------------------------------------------------------------------------------
+
+    def list_namespaces(self) -> NamespaceList:
+        """Namespaces that have templates."""
+        return self.call("list_namespaces")
+
+    def list_handlers(self, *, namespace: str | None = None) -> HandlerList:
+        """The handlers that templates need, who serves them, and what waits for them."""
+        return self.call("list_handlers", namespace=namespace)
+
+    def list_workers(self) -> WorkerList:
+        """The worker processes that live."""
+        return self.call("list_workers")
+
+    def get_config(self) -> ConfigResponse:
+        """What the server is set to, without its secrets."""
+        return self.call("get_config")
