@@ -21,17 +21,22 @@ OTHER_VARIABLES = frozenset(
     f"TASKER_{name}"
     for name in (
         "API_KEY",
+        "API_KEY_HEADER",
         "AUTH_TOKEN",
+        "CLIENT_TRANSPORT",
         "CONFIG",
         "CONFIG_PATH",
         "DEBUG",
+        "ORCHESTRATION_AUTH_TOKEN",
+        "ORCHESTRATION_TIMEOUT_MS",
+        "ORCHESTRATION_URL",
         "POSTGRES_BIN",
         "PROFILE",
         "TEMPLATE_PATH",
         "URL",
     )
 )
-"""Variables that are ours and no settings."""
+"""Variables that are ours, or tasker_core's, and no settings."""
 _OF_ORCHESTRATORS = re.compile(r"_SERVICE_(HOST|PORT\w*)$|_PORT(_\d+_(TCP|UDP)\w*)?$")
 """What Kubernetes puts into the environment for a service that is named tasker."""
 _SCALARS = {bool: "true or false", str: "text", Path: "a file", SecretStr: "secret text"}
