@@ -11,6 +11,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from support import lifecycle
+from support.batch_play import start
 from support.engine import Engine
 from support.session import Session
 from support.templates import template
@@ -46,10 +47,22 @@ async def test_every_documented_move_happens(engine: Engine) -> None:
     await _hands(engine, worker)
     await _unserved(engine, worker)
     await _stale(engine, worker)
+    await _batches(engine)
     query = "select distinct from_state::text, to_state::text from tasker_engine.transitions where (number = 0) = $1"
     for is_task, documented in ((True, lifecycle.task_moves()), (False, lifecycle.step_moves())):
         seen = {(row["from_state"], row["to_state"]) for row in await engine.rows(query, is_task)}
         assert documented - seen == set()
+
+
+async def _batches(engine: Engine) -> None:
+    """A batch fails with its member while others are ready, and is mended."""
+    run = await start(engine, 4, "fail_fast", parallelism=3)
+    [grant] = await run.worker.claim(1)
+    await run.worker.fail(grant)
+    await engine.act("retry", run.task, "work")
+    while await run.all_at_once():
+        pass
+    await run.worker.end()
 
 
 async def _take(engine: Engine, worker: Session, name: str) -> tuple[UUID, list[Grant]]:
