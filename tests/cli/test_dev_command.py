@@ -111,6 +111,24 @@ def test_a_worker_that_is_killed_is_replaced(start: Start, shell: Shell) -> None
 
 
 @pytest.mark.slow
+def test_a_second_ctrl_c_stops_at_once(start: Start, shell: Shell, tmp_path: Path) -> None:
+    """The first lets a running step finish; the second does not wait for it, and leaves no session behind."""
+    stuck = "import asyncio\n" + HANDLERS.replace(
+        "    return", '    print("it runs")\n    await asyncio.Event().wait()\n    return'
+    )
+    (tmp_path / "greeting.py").write_text(stuck)
+    dev = start()
+    dev.sees("a worker is at work")
+    shell.ok("task", "submit", "shop/greet", "--context", '{"who": "ada"}')
+    dev.sees(r"^worker \| it runs$")
+    dev.process.send_signal(signal.SIGINT)
+    dev.sees("stopping: running steps may finish")
+    assert dev.process.poll() is None
+    assert dev.stop() == 0
+    assert live_sessions(shell) == 0
+
+
+@pytest.mark.slow
 def test_children_end_with_their_parent(start: Start, shell: Shell) -> None:
     """When the command itself is killed, server and worker notice, and end."""
     dev = start()
