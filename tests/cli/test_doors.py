@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_shell import Shell
+from cli_shell import TEMPLATE, Shell
 from support.serving import served
 
 from tasker import Tasker
@@ -34,7 +34,7 @@ def test_a_server_is_named_by_words_or_the_environment(
         assert shop.ok("task", "get", made)["context"]["item"] == "cup"
 
 
-def test_both_doors_show_the_same(shop: Shell) -> None:
+def test_both_doors_show_the_same(shop: Shell, tmp_path: Path) -> None:
     """Every document of a task is the same from a server as from the database."""
     made = shop.ok("task", "submit", "shop/order", "--context", '{"item": "cup"}')["task_uuid"]
     with shop.working(handlers=["price", "charge"]):
@@ -46,6 +46,13 @@ def test_both_doors_show_the_same(shop: Shell) -> None:
             if command == "history":
                 here, there = ({**one, "transitions": _sorted(one["transitions"])} for one in (here, there))
             assert _differences(here, there) == [], command
+        file = tmp_path / "newer.yaml"
+        file.write_text(TEMPLATE.replace("1.0.0", "1.1.0").replace("max_attempts: 2", "max_attempts: 5"))
+        shop.ok("template", "publish", file)
+        diff = ("template", "diff", "shop/order@1.0.0", "--json")
+        here, there = shop.run(*diff), shop.run(*diff, "--url", serving.url)
+        assert (here.code, there.code) == (1, 1)
+        assert here.json == there.json
         for words in (("template", "list"), ("template", "show", "shop/order"), LIST):
             assert _differences(shop.ok(*words), shop.ok(*words, "--url", serving.url)) == [], words
 

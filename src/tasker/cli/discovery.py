@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, flag, template_name
+from tasker.cli.common import Common, Where, flag, template_name
 from tasker.cli.database import Database, with_database
+from tasker.cli.doors import Door, with_door
 from tasker.cli.show import print_json, print_line, print_table
 from tasker.model.fleet import HandlerInfo, NamespaceInfo
 
@@ -20,27 +22,25 @@ def diff(
     new: Annotated[str | None, Parameter(help="The other version; the newest where it is not given.")] = None,
     /,
     *,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Shows what two published versions of a template differ in; the exit code is 1 where they do."""
-    from tasker.templates.comparing import TemplateDiff, compare_versions
-
     namespace, name, old = template_name(template)
     if old is None:
         raise exits.UsageError(f'"{template}" names no version: write namespace/name@version')
 
-    async def work(database: Database) -> TemplateDiff:
-        return await compare_versions(database.connection, database.reads, namespace, name, old, new)
+    async def work(door: Door) -> tuple[str, Sequence[str]]:
+        return await door.compare(namespace, name, old, new)
 
-    found = with_database(common, work)
-    versions = [each.definition["version"] for each in (found.old, found.new)]
+    newer, lines = with_door(common, work)
+    versions = [old, newer]
     if common.json:
-        print_json({"namespace": namespace, "name": name, "versions": versions, "differences": found.lines})
+        print_json({"namespace": namespace, "name": name, "versions": versions, "differences": lines})
     else:
         print_line(f"{namespace}/{name}: {versions[0]} -> {versions[1]}")
-        for line in found.lines or ("no difference",):
+        for line in lines or ("no difference",):
             print_line(f"  {line}")
-    return exits.FAILED if found.lines else exits.OK
+    return exits.FAILED if lines else exits.OK
 
 
 def list_handlers(

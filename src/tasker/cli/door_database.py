@@ -19,6 +19,7 @@ from tasker.model.why import TaskWhy
 from tasker.store.lists import count_tasks
 from tasker.store.why import explain_task
 from tasker.submission import Submission, SubmittedTask, TaskRequest
+from tasker.templates.comparing import compare_versions
 from tasker.templates.publishing import publish
 
 FIRST_LOOK_S, LOOK_MAX_S = 0.02, 0.25
@@ -133,6 +134,11 @@ class DatabaseDoor:
     async def templates(self, *, namespace: str | None, name: str | None, only_newest: bool) -> Sequence[TemplateInfo]:
         """By namespace and name, newest version first."""
         return await self._reads.templates(self._connection, namespace=namespace, name=name, only_newest=only_newest)
+
+    async def compare(self, namespace: str, name: str, old: str, new: str | None) -> tuple[str, Sequence[str]]:
+        """Of their definitions."""
+        found = await compare_versions(self._connection, self._reads, namespace, name, old, new)
+        return found.new.definition["version"], found.lines
 
     async def template(self, namespace: str, name: str, version: str | None) -> TemplateDefinition:
         """With its definition."""

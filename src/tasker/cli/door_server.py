@@ -160,6 +160,11 @@ class ServerDoor:
         found = await self._client.list_templates(namespace=namespace, name=name, only_newest=only_newest)
         return [records.template_info(one) for one in found.templates]
 
+    async def compare(self, namespace: str, name: str, old: str, new: str | None) -> tuple[str, Sequence[str]]:
+        """Of their definitions."""
+        newer = new or (await self._client.list_versions(namespace, name)).versions[0].version
+        return newer, (await self._client.compare_versions(namespace, name, old=old, new=newer)).differences
+
     async def template(self, namespace: str, name: str, version: str | None) -> TemplateDefinition:
         """With its definition."""
         if version is None:

@@ -109,6 +109,10 @@ class Door(Protocol):
         """What is published."""
         ...
 
+    async def compare(self, namespace: str, name: str, old: str, new: str | None) -> tuple[str, Sequence[str]]:
+        """The newer version (the newest where none is named), and what differs, a line each."""
+        ...
+
     async def template(self, namespace: str, name: str, version: str | None) -> TemplateDefinition:
         """One version, or the newest."""
         ...
