@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from tasker.model import dlq
 from tasker.model.errors import NotFound
 from tasker.model.ids import uuid7
+from tasker.operations.dlq_words import Reason, ResolutionStatus
 from tasker.operations.fields import Name, TaskUuid
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
 from tasker.operations.steps import OfTask
 from tasker.store import dlq as store
 from tasker.store.connection import Connection
 
-Status = Literal["pending", "manually_resolved", "permanently_failed", "cancelled"]
-assert set(Status.__args__) == set(dlq.DlqStatus)  # noqa: S101 - the words of the API are those of the engine
-
-
-def _snake(value: object) -> object:
-    """`ManuallyResolved`, as some older clients write, is `manually_resolved`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).lower() if isinstance(value, str) else value
-
-
-Reason = Literal[
-    "staleness_timeout", "max_retries_exceeded", "dependency_cycle_detected", "worker_unavailable", "manual_dlq"
-]
-assert set(Reason.__args__) == set(dlq.DlqReason)  # noqa: S101 - the words of the API are those of the engine
-ResolutionStatus = Annotated[Status, BeforeValidator(_snake)]
 EntryUuid = Annotated[UUID, Field(examples=["0198c0de-0000-7000-8000-000000000002"])]
 
 
