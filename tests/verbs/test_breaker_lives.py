@@ -15,7 +15,7 @@ from support.session import Session, hand_back, lasting_fault, success
 from tasker.model.outcome import Outcome
 from tasker.store.verbs import Grant
 
-MOVES = 120
+MOVES = 200
 FAILURES, SUCCESSES, PROBES, RESET_S, RESET_MAX_S = 3, 2, 2, 10.0, 35.0
 LIMITS = {
     "failure_threshold": FAILURES,
