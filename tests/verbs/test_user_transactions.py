@@ -17,7 +17,7 @@ async def test_a_rolled_back_transaction_leaves_nothing(engine: Engine) -> None:
     user = await engine.connect(pinned=False)
     transaction = user.transaction()
     await transaction.start()
-    await user.execute("create table orders (id int)")
+    await user.execute("create table public.orders (id int)")
     await engine.submit({"n": 1}, idempotency_key="k", connection=user)
     await engine.submit({"n": 1}, delay_s=5, connection=user)
     await transaction.rollback()
