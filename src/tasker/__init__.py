@@ -9,16 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasker.app import SyncTasker as SyncTasker
     from tasker.app import Tasker as Tasker
     from tasker.handlers import Batch as Batch
     from tasker.handlers import Batches as Batches
     from tasker.handlers import BatchResults as BatchResults
     from tasker.handlers import Decision as Decision
+    from tasker.handlers import DomainEventPublisher as DomainEventPublisher
     from tasker.handlers import StepContext as StepContext
     from tasker.handlers import StepHandler as StepHandler
     from tasker.handlers import depends_on as depends_on
     from tasker.handlers import inputs as inputs
+    from tasker.handlers import on_event as on_event
     from tasker.handlers import step_handler as step_handler
     from tasker.handlers.api import ApiHandler as ApiHandler
     from tasker.handlers.api import ApiResponse as ApiResponse
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from tasker.model.errors import StepTimeoutError as StepTimeoutError
     from tasker.model.errors import StepValidationError as StepValidationError
     from tasker.model.errors import TaskerError as TaskerError
+    from tasker.model.event import DomainEvent as DomainEvent
+    from tasker.model.event import Occurrence as Occurrence
     from tasker.model.states import StepState as StepState
     from tasker.model.states import TaskState as TaskState
     from tasker.settings import Settings as Settings
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from tasker.submission import SubmittedTask as SubmittedTask
     from tasker.submission import TaskRequest as TaskRequest
     from tasker.submission import submit_call as submit_call
+    from tasker.sync import SyncTasker as SyncTasker
 
 __version__ = "0.1.0"
 
@@ -66,8 +70,11 @@ _ERRORS = (
     "TaskerError",
 )
 _HOMES = {
-    **dict.fromkeys(("Tasker", "SyncTasker"), "tasker.app"),
+    "Tasker": "tasker.app",
+    "SyncTasker": "tasker.sync",
     **dict.fromkeys(("StepContext", "StepHandler", "depends_on", "inputs", "step_handler"), "tasker.handlers"),
+    **dict.fromkeys(("DomainEventPublisher", "on_event"), "tasker.handlers.events"),
+    **dict.fromkeys(("DomainEvent", "Occurrence"), "tasker.model.event"),
     **dict.fromkeys(("Batch", "BatchResults", "Batches"), "tasker.handlers.batch"),
     "Decision": "tasker.handlers.decision",
     **dict.fromkeys(("ApiHandler", "ApiResponse", "api_handler"), "tasker.handlers.api"),

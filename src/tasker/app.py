@@ -1,25 +1,29 @@
-"""Tasker and SyncTasker: everything in one process. Wiring, no rules."""
+"""Tasker: everything in one process. Wiring, no rules."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
-from tasker.breaker_calls import BreakerCalls, SyncBreakerCalls
+from tasker.breaker_calls import BreakerCalls
 from tasker.embedded import Embedded
 from tasker.embedded import start as start_embedded
+from tasker.events.courier import Courier
+from tasker.events.making import check_publishers
 from tasker.handlers import Handler, discover
+from tasker.handlers.events import events_of
 from tasker.model.errors import NotStarted, StepNotFound, WaitTimeout
+from tasker.model.event import DomainEvent, EventStatus, SubscriberInfo
 from tasker.model.ids import uuid7
 from tasker.model.task import BatchProgress, TaskView
 from tasker.model.template import Template
 from tasker.settings import Settings
+from tasker.store import events as outbox
 from tasker.store.confined import Confinement
 from tasker.store.connection import Connection, Pool, connect, create_pool, unavailable
 from tasker.store.errors import CONNECTION_ERRORS
@@ -49,8 +53,8 @@ class Tasker(BreakerCalls):
 
     Without a DSN (here or in TASKER_DATABASE_URL) it starts, or joins, the project's own PostgreSQL. On start it brings
     the schema up to date and publishes `templates` (files, folders, globs, or Template records). `handlers` are module
-    names, modules, decorated functions or StepHandler classes. `queues` limits what the worker serves. Use it as
-    `async with Tasker(...) as tasker:`, or call start() and stop().
+    names, modules, decorated functions or StepHandler classes, and what is for domain events. `queues` limits what the
+    worker serves. Use it as `async with Tasker(...) as tasker:`, or call start() and stop().
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Tasker(BreakerCalls):
         self._worker: Worker | None = None
         self._waiters = Waiters(self._ask_ended)
         self._wakes = Wakes(self._notify)
+        self._courier = Courier(self._ask, self.settings, events_of(self._handlers))
         self.dsn = ""
         """The DSN in use, once started."""
 
@@ -102,6 +107,7 @@ class Tasker(BreakerCalls):
         if self._wants_worker and self._handlers:
             for template in templates:
                 check_handlers(template, self._handlers, self._queues)
+                check_publishers(template, events_of(self._handlers).publishers)
         if self._given_dsn is None:
             self._embedded = await asyncio.to_thread(start_embedded)
         self.dsn = self._given_dsn or (self._embedded.dsn if self._embedded else "")
@@ -113,9 +119,16 @@ class Tasker(BreakerCalls):
         finally:
             await connection.close()
         self._pool = await create_pool(self.dsn, pinned=False, size=self.settings.read_connections)
+        if self._wants_worker and (self._handlers or events_of(self._handlers)):
+            await self._courier.start()
         if self._wants_worker and self._handlers:
             self._worker = Worker(
-                self.dsn, self.settings, self._handlers, queues=self._queues, ended=self._waiters.resolve
+                self.dsn,
+                self.settings,
+                self._handlers,
+                queues=self._queues,
+                ended=self._waiters.resolve,
+                told=self._courier.told,
             )
             await self._worker.start()
 
@@ -123,6 +136,7 @@ class Tasker(BreakerCalls):
         """Lets running steps finish (for `drain_s`, or the setting), hands back the rest, and closes everything."""
         if self._worker is not None:
             await self._worker.stop(drain_s)
+        await self._courier.stop()
         await self._waiters.close()
         await self._wakes.close()
         if self._pool is not None:
@@ -254,6 +268,42 @@ class Tasker(BreakerCalls):
         """Publishes a version of a template. Raises TemplateConflict where it exists with other content."""
         return await self._ask(lambda connection: publish(connection, self._verbs, template, force=force))
 
+    async def events(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        names: Sequence[str] | None = None,
+        namespaces: Sequence[str] | None = None,
+        task_uuids: Sequence[UUID] | None = None,
+        statuses: Sequence[EventStatus] = ("published",),
+    ) -> list[DomainEvent]:
+        """Domain events in the outbox after a cursor, in the order in which they were published, at most `limit`.
+
+        `names` may be patterns such as `order.*`. Give the last event's `cursor` as `after` to go on from there:
+        nothing is left out. Raises InvalidInput.
+        """
+        return await self._ask(
+            lambda connection: outbox.read_events(
+                connection,
+                after=after,
+                limit=limit,
+                names=names,
+                namespaces=namespaces,
+                task_uuids=task_uuids,
+                statuses=statuses,
+                schema=self.settings.schema_name,
+            )
+        )
+
+    async def event_subscribers(self) -> list[SubscriberInfo]:
+        """The subscribers that the outbox knows, with what waits for each."""
+        return await self._ask(partial(outbox.subscribers, schema=self.settings.schema_name))
+
+    async def forget_subscriber(self, name: str) -> int:
+        """What waits for a subscriber that will not come again is dropped; how much that was. Raises NotFound."""
+        return await self._ask(partial(outbox.unsubscribe, name=name, schema=self.settings.schema_name))
+
     def engine(self) -> Engine:
         """This process's engine, for `tasker.operations`; it answers while this Tasker is started."""
         from tasker.operations.engine import Engine
@@ -320,81 +370,3 @@ class Tasker(BreakerCalls):
     async def _notify(self) -> None:
         async with self._connections.acquire() as connection:
             await connection.execute("select pg_notify($1, '')", self.settings.schema_name)
-
-
-class SyncTasker(SyncBreakerCalls[Tasker]):
-    """Tasker without await: the same methods, on a loop of its own in a thread."""
-
-    def __init__(self, dsn: str | None = None, **options: Any) -> None:
-        self._tasker = Tasker(dsn, **options)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="tasker", daemon=True)
-
-    def __enter__(self) -> SyncTasker:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if not self._thread.is_alive():
-            work.close()
-            raise NotStarted("this SyncTasker is not started: use `with SyncTasker(...)`, or call start()")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def start(self) -> None:
-        """See Tasker.start."""
-        self._thread.start()
-        try:
-            self._run(self._tasker.start())
-        except BaseException:
-            self._end_loop()
-            raise
-
-    def stop(self, drain_s: float | None = None) -> None:
-        """See Tasker.stop."""
-        self._run(self._tasker.stop(drain_s))
-        self._end_loop()
-
-    def _end_loop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def submit(self, name: str, **options: Any) -> SubmittedTask:
-        """See Tasker.submit."""
-        return self._run(self._tasker.submit(name, **options))
-
-    def submit_many(
-        self, name: str, requests: Sequence[TaskRequest | Mapping[str, Any]], **options: Any
-    ) -> list[SubmittedTask]:
-        """See Tasker.submit_many."""
-        return self._run(self._tasker.submit_many(name, requests, **options))
-
-    def wait(self, task_uuid: UUID, timeout: float | None = None) -> TaskView:
-        """See Tasker.wait."""
-        return self._run(self._tasker.wait(task_uuid, timeout))
-
-    def get(self, task_uuid: UUID) -> TaskView:
-        """See Tasker.get."""
-        return self._run(self._tasker.get(task_uuid))
-
-    def batches(self, task_uuid: UUID) -> list[BatchProgress]:
-        """See Tasker.batches."""
-        return self._run(self._tasker.batches(task_uuid))
-
-    def cancel(self, task_uuid: UUID, **options: Any) -> dict[str, Any]:
-        """See Tasker.cancel."""
-        return self._run(self._tasker.cancel(task_uuid, **options))
-
-    def act(self, action: str, task_uuid: UUID, **options: Any) -> dict[str, Any]:
-        """See Tasker.act."""
-        return self._run(self._tasker.act(action, task_uuid, **options))
-
-    def stats(self) -> dict[str, Any]:
-        """See Tasker.stats."""
-        return self._run(self._tasker.stats())
-
-    def publish(self, template: Template, *, force: bool = False) -> Published:
-        """See Tasker.publish."""
-        return self._run(self._tasker.publish(template, force=force))

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from tasker.app import SyncTasker, Tasker
+from tasker.app import Tasker
 from tasker.handlers import Registry
 from tasker.model.errors import HandlerNotFound, InvalidHandler
 from tasker.model.task import Transition
@@ -24,6 +24,7 @@ from tasker.operations.engine import Engine
 from tasker.settings import Settings
 from tasker.store.connection import Connection
 from tasker.store.reads import Reads
+from tasker.sync import SyncTasker
 from tasker_core.config import Config, load_templates
 from tasker_core.exceptions import WorkerAlreadyRunningError, WorkerNotInitializedError
 from tasker_core.executions import unwatch, watch

@@ -26,6 +26,7 @@ from tasker.store.verbs import Submit
 NOT_READ = {
     *("api_keys", "identities", "grants", "sweeps", "failures", "migrations", "functions_loaded"),
     *("breaker_moves", "breaker_signals"),
+    *("template_events", "events", "event_subscribers", "event_deliveries"),
 }
 """Tables that confined callers have no business with, whatever the namespace."""
 OF_ALL = {"sessions", "fields"}

@@ -17,7 +17,7 @@ MISTAKES = {
     ),
     "unknown key like nothing": (
         step("zzz: 1"),
-        'f:6:25 steps[0].zzz: "zzz" is not a key of a step: its keys are name, description, handler, type, dependencies, retry, timeout_seconds, queue, system_dependency, result_schema, for_each, batch_config',
+        'f:6:25 steps[0].zzz: "zzz" is not a key of a step: its keys are name, description, handler, type, dependencies, retry, timeout_seconds, queue, system_dependency, result_schema, for_each, batch_config, publishes_events',
     ),
     "another system's word": (
         step("timeout: 5"),
@@ -36,8 +36,18 @@ MISTAKES = {
         'f:6:33 steps[0].retry.limit: "limit" is not a key of a retry policy; write "max_attempts"',
     ),
     "later key": (
-        step("publishes_events: []"),
-        'f:6:25 steps[0].publishes_events: "publishes_events" is not supported by this version of Tasker: remove it',
+        step("composition: {}"),
+        'f:6:25 steps[0].composition: "composition" is not supported by this version of Tasker: remove it',
+    ),
+    "name of an event": (
+        step("publishes_events: [{name: Order.Paid}]"),
+        'f:6:51 steps[0].publishes_events[0].name: "Order.Paid" is not allowed here: it must be small letters, digits and '
+        "underscores with dots between them, such as order.paid",
+    ),
+    "condition of an event": (
+        step("publishes_events: [{name: a.b, condition: failed}]"),
+        'f:6:67 steps[0].publishes_events[0].condition: "failed" is not one of success, failure, retryable_failure, '
+        'permanent_failure, always; did you mean "failure"?',
     ),
     "later top key": (
         step("", top="domain_events: []\n"),

@@ -74,6 +74,14 @@ steps:
     result_schema: {type: object}
     for_each: check.cards.0
     batch_config: {parallelism: 3, failure_strategy: isolate}
+    publishes_events:
+      - name: order.charged
+        description: Paid.
+        schema: {type: object}
+        condition: always
+        delivery_mode: broadcast
+        publisher: Shop::Paid
+      - order.seen
   - {name: cut, handler: cut, type: batchable}
   - name: count
     handler: count

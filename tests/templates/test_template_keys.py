@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from template_texts import ENVIRONMENTS, FULL, HEAD, LOOSE_HEAD, step, with_steps
 
-from tasker.model.template import BatchConfig, HandlerRef, Lifecycle, RetryPolicy, Step, Template
+from tasker.model.template import BatchConfig, EventDeclaration, HandlerRef, Lifecycle, RetryPolicy, Step, Template
 from tasker.templates import load_text, to_definition
 from tasker.templates.checker import default_of
+from tasker.templates.event_grammar import EVENT
 from tasker.templates.grammar import BATCH_CONFIG, ENVIRONMENT, HANDLER, LIFECYCLE, OVERRIDE, RETRY, STEP, TEMPLATE
 from tasker.templates.kinds import Record
 
@@ -34,6 +35,17 @@ CHARGE = Step(
     result_schema={"type": "object"},
     for_each="check.cards.0",
     batch_config=BatchConfig(parallelism=3, failure_strategy="isolate"),
+    publishes_events=(
+        EventDeclaration(
+            name="order.charged",
+            description="Paid.",
+            schema={"type": "object"},
+            condition="always",
+            delivery_mode="broadcast",
+            publisher="Shop::Paid",
+        ),
+        EventDeclaration(name="order.seen"),
+    ),
 )
 CUT = Step(name="cut", type="batchable", handler=HandlerRef(callable="cut"))
 COUNT = Step(
@@ -75,7 +87,7 @@ def test_every_key_arrives_in_the_template() -> None:
 
 def test_the_full_example_names_every_key_of_the_grammar() -> None:
     """So that the test above cannot forget a key that is added."""
-    for record in (TEMPLATE, LIFECYCLE, STEP, RETRY, HANDLER, BATCH_CONFIG, ENVIRONMENT):
+    for record in (TEMPLATE, LIFECYCLE, STEP, RETRY, HANDLER, BATCH_CONFIG, EVENT, ENVIRONMENT):
         for key in record.keys:
             assert f"{key.name}:" in FULL, key.name
 
@@ -91,7 +103,7 @@ def test_the_grammars_defaults_are_the_models() -> None:
     for key, default in _defaults(TEMPLATE).items():
         assert key in ("tasker", "environments", "search_fields", "lifecycle") or definition[key] == default
     for key, default in _defaults(STEP).items():
-        assert key in ("type", "for_each", "batch_config") or definition["steps"][0][key] == default
+        assert key in ("type", "for_each", "batch_config", "publishes_events") or definition["steps"][0][key] == default
     assert {field.name for field in fields(RetryPolicy)} == set(_defaults(RETRY))
 
 

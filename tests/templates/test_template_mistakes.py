@@ -93,10 +93,7 @@ def test_a_tolerant_file_is_warned_of(text: str, message: str) -> None:
 
 
 LATER = ("domain_events: [{name: a.b}]",)
-LATER_IN_A_STEP = (
-    "publishes_events: [{name: a.b}]",
-    "composition: {a: 1}",
-)
+LATER_IN_A_STEP = ("composition: {a: 1}",)
 
 
 @pytest.mark.parametrize("head", [HEAD, LOOSE_HEAD], ids=["strict", "tolerant"])
@@ -113,7 +110,7 @@ def test_a_tolerant_file_may_carry_later_keys_that_say_nothing(nothing: str) -> 
     """Files that the older system wrote carry such keys everywhere; they are neither errors nor warnings."""
     handler = "handler: {callable: h, method: , resolver: }"
     text = with_steps(
-        f"- {{name: a, {handler}, publishes_events: {nothing}, composition: {nothing}}}\n",
+        f"- {{name: a, {handler}, composition: {nothing}}}\n",
         f"domain_events: {nothing}\n",
         LOOSE_HEAD,
     )

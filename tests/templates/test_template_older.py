@@ -74,7 +74,7 @@ WARNINGS = {
     "so that its successors run",
     "  custom_events: [{name: x}]\n": "f:5:3 step_templates[0].custom_events: has no effect: a later version of Tasker "
     "brings events",
-    "custom_events: [{name: x}]\n": "f:5:1 custom_events: has no effect: a later version of Tasker brings events",
+    "custom_events: [{name: x}]\n": "f:5:1 custom_events: has no effect: say in publishes_events what a step tells",
     "concurrent: false\n": "f:5:1 concurrent: has no effect: steps that do not depend on each other run at the same "
     "time; add dependencies",
     "handler_config: {a: 1}\n": "f:5:1 handler_config: has no effect here: give it to the steps that read it",
@@ -119,7 +119,7 @@ MISTAKES = {
     'step_templates[0].handler_class: "handler_class" is not supported in an override of a step by this version',
     "environments: {test: {schema: {}}}\n": 'f:5:23 environments.test.schema: "schema" is not supported in an '
     "environment by this version",
-    "  publishes_events: [{name: x}]\n": 'f:5:3 step_templates[0].publishes_events: "publishes_events" is not',
+    "  publishes_events: [{name: x}]\n": 'f:5:29 step_templates[0].publishes_events[0].name: "x" is not allowed here',
 }
 
 

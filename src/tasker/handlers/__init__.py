@@ -4,6 +4,7 @@ from tasker.handlers.batch import Batch, Batches, BatchResults
 from tasker.handlers.context import StepContext
 from tasker.handlers.decision import Decision
 from tasker.handlers.discover import discover
+from tasker.handlers.events import DomainEventPublisher, on_event
 from tasker.handlers.failures import encode_error, outcome_of_error
 from tasker.handlers.functional import depends_on, inputs, step_handler
 from tasker.handlers.handler import Handler, as_handler, load_handler
@@ -17,6 +18,7 @@ __all__ = [
     "BatchResults",
     "Batches",
     "Decision",
+    "DomainEventPublisher",
     "Handler",
     "Pool",
     "Registry",
@@ -31,6 +33,7 @@ __all__ = [
     "encode_result",
     "inputs",
     "load_handler",
+    "on_event",
     "outcome_of_error",
     "outcome_of_result",
     "step_handler",

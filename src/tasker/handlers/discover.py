@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any, cast
 
+from tasker.handlers.events import DomainEventPublisher, Events, for_events_in, is_for_events
 from tasker.handlers.functional import MARK, Declaration
 from tasker.handlers.handler import ADAPT, Handler, as_handler, import_object
 from tasker.handlers.resolution import Registry, Resolver, is_handler_class
@@ -23,26 +24,35 @@ def discover(sources: Iterable[Any] | str | ModuleType | Mapping[str, Any]) -> R
     one handler, a module, a Handler, a function with @step_handler, a StepHandler class, a dict of name to any of
     these or to a plain function, or a Resolver. In modules, functions with @step_handler and classes with a
     `handler_name` count, those they import from elsewhere included; these, and classes without a name, are found under
-    `module.name` too. A Registry is taken as it is.
+    `module.name` too. A Registry is taken as it is. Subscribers and publishers of domain events are taken from the
+    same sources: functions with @on_event, DomainEventPublisher classes and instances.
 
     Raises InvalidHandler where a module cannot be imported, something is no handler, or two have one name.
     """
     if isinstance(sources, Registry):
         return sources
-    if isinstance(sources, str | ModuleType | Mapping) or callable(sources) or isinstance(sources, Handler | Resolver):
+    if (
+        isinstance(sources, str | ModuleType | Mapping)
+        or callable(sources)
+        or isinstance(sources, Handler | Resolver | DomainEventPublisher)
+    ):
         sources = [sources]
     found: dict[str, Handler] = {}
     paths: dict[str, Any] = {}
     resolvers: list[Resolver] = []
+    for_events: list[Any] = []
     for source in sources:
+        if is_for_events(source):
+            for_events.append(source)
+            continue
         if isinstance(source, Resolver):
             resolvers.append(source)
             continue
-        for handler in _handlers_in(source, paths):
+        for handler in _handlers_in(source, paths, for_events):
             _add(found, handler)
             if getattr(handler.source, "__qualname__", "").isidentifier():
                 paths.setdefault(handler.place, handler.source)
-    return Registry(found, paths, resolvers)
+    return Registry(found, paths, resolvers, Events(for_events))
 
 
 def _add(found: dict[str, Handler], handler: Handler) -> None:
@@ -53,7 +63,7 @@ def _add(found: dict[str, Handler], handler: Handler) -> None:
         )
 
 
-def _handlers_in(source: Any, paths: dict[str, Any]) -> Iterator[Handler]:
+def _handlers_in(source: Any, paths: dict[str, Any], for_events: list[Any]) -> Iterator[Handler]:
     if isinstance(source, Mapping):
         for name, obj in cast("Mapping[str, Any]", source).items():
             yield as_handler(import_object(obj) if isinstance(obj, str) else obj, name)
@@ -61,9 +71,11 @@ def _handlers_in(source: Any, paths: dict[str, Any]) -> Iterator[Handler]:
         yield as_handler(import_object(source))
     elif isinstance(source, str):
         for module in _modules(source):
+            for_events += for_events_in(module)
             yield from _handlers_of_module(module, paths)
     elif isinstance(source, ModuleType):
         for module in _modules(source.__name__) if hasattr(source, "__path__") else [source]:
+            for_events += for_events_in(module)
             yield from _handlers_of_module(module, paths)
     else:
         yield as_handler(source)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tasker.handlers.events import Events
 from tasker.handlers.handler import Handler, as_handler
 from tasker.handlers.resolution_methods import step_methods
 from tasker.handlers.step import StepHandler
@@ -73,14 +74,19 @@ class _ByPath(Resolver):
 class Registry(dict[str, Handler]):
     """The handlers of a process: a dict of those that have a name, and the other ways to them.
 
-    `paths` are the handlers of the searched modules under `module.name`. Raises InvalidHandler where two resolvers have
-    one name.
+    `paths` are the handlers of the searched modules under `module.name`, `events` what was found beside them for domain
+    events. Raises InvalidHandler where two resolvers have one name.
     """
 
     def __init__(
-        self, named: Mapping[str, Handler], paths: Mapping[str, Any] | None = None, resolvers: Sequence[Resolver] = ()
+        self,
+        named: Mapping[str, Handler],
+        paths: Mapping[str, Any] | None = None,
+        resolvers: Sequence[Resolver] = (),
+        events: Events | None = None,
     ) -> None:
         super().__init__(named)
+        self.events = events or Events()
         self.paths = dict(paths or {})
         self.resolvers = tuple(resolvers)
         self._chain = sorted((_ByName(self), _ByPath(self.paths), *resolvers), key=lambda one: one.priority)

@@ -11,6 +11,8 @@ Backoff = Literal["none", "linear", "exponential", "fibonacci"]
 StepType = Literal["standard", "decision", "deferred_convergence", "batchable", "batch_worker"]
 FailureStrategy = Literal["continue_on_failure", "fail_fast", "isolate"]
 StalenessAction = Literal["dlq", "error", "none"]
+EventCondition = Literal["success", "failure", "retryable_failure", "permanent_failure", "always"]
+DeliveryMode = Literal["durable", "fast", "broadcast"]
 IdentityStrategy = Literal["always_unique", "strict", "caller_provided"]
 
 
@@ -70,6 +72,24 @@ class BatchConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventDeclaration:
+    """A domain event that a step publishes: of which outcomes it tells, how it travels, and who makes its payload.
+
+    `failure` is each attempt that failed: `retryable_failure` where the step is tried again, `permanent_failure` where
+    it is not. `durable` events go through the outbox, `fast` ones are handed over in the worker's process alone, at
+    best, `broadcast` ones go both ways. `schema` is a JSON Schema of the payload.
+    """
+
+    name: str
+    description: str | None = None
+    schema: JsonObject | None = None
+    condition: EventCondition = "success"
+    delivery_mode: DeliveryMode = "durable"
+    publisher: str | None = None
+    """The publisher that makes the payload; None: it is the step's result, or its error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One node of the DAG. `dependencies` are names of steps of the same template.
 
@@ -93,6 +113,7 @@ class Step:
     for_each: str | None = None
     """`step.path.to.list`: where the items lie."""
     batch_config: BatchConfig | None = None
+    publishes_events: tuple[EventDeclaration, ...] = ()
 
     @property
     def is_batch(self) -> bool:

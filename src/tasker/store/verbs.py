@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from tasker import sql
+from tasker.model.event import EventOutcome
 from tasker.model.outcome import Outcome
 from tasker.store.connection import Connection
 from tasker.store.errors import translating
@@ -37,6 +38,18 @@ class Verdict:
     number: int
     attempt: int
     verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event that a recorded outcome is told by: the `place` of its declaration, its id, and how the step ended."""
+
+    task_id: UUID
+    number: int
+    attempt: int
+    place: int
+    event_id: UUID
+    outcome: EventOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,7 @@ class Reply:
     """What members of batches work on: the id in the batch, and the cursor or item as JSON."""
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     ended: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
+    told: list[Told] = field(default_factory=list[Told])
     submitted: list[Submitted] = field(default_factory=list[Submitted])
     gone: list[tuple[UUID, int, int]] = field(default_factory=list[tuple[UUID, int, int]])
     next_due_s: float | None = None
@@ -130,6 +144,9 @@ def _read(rows: Iterable[Any]) -> Reply:
             reply.inputs[task_id] = payload
             if info is not None:
                 reply.correlation_ids[task_id] = UUID(orjson.loads(info)["correlation_id"])
+        elif kind == "event":
+            outcome = orjson.loads(info or "{}")["outcome"]
+            reply.told.append(Told(task_id, number, attempt, tries, UUID(payload), outcome))
         elif kind == "result":
             if payload is not None:
                 reply.results.setdefault(task_id, {})[number] = payload

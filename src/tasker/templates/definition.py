@@ -14,14 +14,16 @@ from typing import Any
 
 from tasker.model.errors import TemplateError
 from tasker.model.json import Json, JsonObject
-from tasker.model.template import BatchConfig, HandlerRef, Lifecycle, RetryPolicy, Step, Template
+from tasker.model.template import BatchConfig, EventDeclaration, HandlerRef, Lifecycle, RetryPolicy, Step, Template
 from tasker.templates.document import shorten
 from tasker.templates.grammar import GRAMMAR_VERSION
 
 _WHOLE_FLOATS_BELOW = 2.0**53
 _VALUE_LENGTH_MAX = 80
 _RETRY_FIELDS = tuple(field.name for field in fields(RetryPolicy))
-_STEP_FIELDS = tuple(f.name for f in fields(Step) if f.name not in ("handler", "dependencies", "retry", "batch_config"))
+_OF_STEP = ("handler", "dependencies", "retry", "batch_config", "publishes_events")
+_STEP_FIELDS = tuple(field.name for field in fields(Step) if field.name not in _OF_STEP)
+_EVENT_FIELDS = tuple(field.name for field in fields(EventDeclaration))
 _BATCH_FIELDS = tuple(field.name for field in fields(BatchConfig))
 _LATER = ("search_fields", "lifecycle")
 """What came later is written only where it says something: what was published before keeps its digest."""
@@ -63,6 +65,8 @@ def _step_definition(step: Step) -> dict[str, Any]:
         later["for_each"] = step.for_each
     if step.batch_config is not None:
         later["batch_config"] = _said(step.batch_config)
+    if step.publishes_events:
+        later["publishes_events"] = [_event_definition(event) for event in step.publishes_events]
     return {
         "name": step.name,
         "description": step.description,
@@ -82,6 +86,13 @@ def _step_definition(step: Step) -> dict[str, Any]:
         "result_schema": _canonical(step.result_schema),
         **later,
     }
+
+
+def _event_definition(event: EventDeclaration) -> dict[str, Any]:
+    """What differs from an event that is only a name."""
+    usual = EventDeclaration(name="")
+    values = {name: getattr(event, name) for name in _EVENT_FIELDS}
+    return {name: _canonical(value) for name, value in values.items() if value != getattr(usual, name)}
 
 
 def _said(config: BatchConfig) -> dict[str, Any]:
@@ -145,6 +156,9 @@ def _step_of(step: Mapping[str, Any]) -> Step:
         dependencies=tuple(step.get("dependencies", ())),
         retry=RetryPolicy(**_taken(step.get("retry", {}), *_RETRY_FIELDS)),
         batch_config=None if config is None else BatchConfig(**_taken(config, *_BATCH_FIELDS)),
+        publishes_events=tuple(
+            EventDeclaration(**_taken(event, *_EVENT_FIELDS)) for event in step.get("publishes_events", ())
+        ),
         **_taken(step, *_STEP_FIELDS),
     )
 

@@ -6,6 +6,7 @@ shows. A key that is not here does not exist; a key that is here has an effect.
 
 from __future__ import annotations
 
+from tasker.templates.event_grammar import EVENTS
 from tasker.templates.kinds import (
     Choice,
     Flag,
@@ -206,8 +207,9 @@ STEP = Record(
             about="How a batch_worker, or a step with for_each, runs many times.",
             default=None,
         ),
+        Key(name="publishes_events", kind=EVENTS, about="The domain events that tell of its outcomes.", default=[]),
     ),
-    later=("publishes_events", "composition"),
+    later=("composition",),
     misnamed={
         "handler_class": "handler",
         "handler_config": "handler.initialization",
@@ -333,12 +335,7 @@ TEMPLATE = Record(
             is_required=True,
         ),
         Key(name="description", kind=_PROSE, about="What it does, for people.", default=None),
-        Key(
-            name="metadata",
-            kind=Free(),
-            about="Whatever you want to keep with it, such as author or tags. Shown to people.",
-            default={},
-        ),
+        Key(name="metadata", kind=Free(), about="What you want to keep with it, such as tags, for people.", default={}),
         Key(
             name="system_dependencies",
             kind=Free(),

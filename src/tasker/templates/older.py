@@ -81,7 +81,7 @@ class _Translation:
         if concurrent is not None and not _says(concurrent, True):
             message = "has no effect: steps that do not depend on each other run at the same time; add dependencies"
             self._report.warn(_key_spot(spot, "concurrent", root), message)
-        self._warn_unless_empty(root, spot, "custom_events", "has no effect: a later version of Tasker brings events")
+        self._warn_unless_empty(root, spot, "custom_events", "has no effect: say in publishes_events what a step tells")
         self._warn_unless_empty(root, spot, "handler_config", "has no effect here: give it to the steps that read it")
         if "schema" in root.entries and is_nothing(root.get("enforce_schemas")):
             message = "is kept but not enforced: write `enforce_schemas: true` to hold inputs against it"
@@ -130,7 +130,7 @@ class _Translation:
         if skippable is not None and not _says(skippable, False):
             message = "has no effect: a step that failed is resolved by hand, so that its successors run"
             self._report.warn(_key_spot(spot, "skippable", node), message)
-        self._warn_unless_empty(node, spot, "custom_events", "has no effect: a later version of Tasker brings events")
+        self._warn_unless_empty(node, spot, "custom_events", "has no effect: say in publishes_events what a step tells")
         self._retries[_text_of(node.get("name"))] = retry
         return MapNode(entries, node.place)
 

@@ -68,6 +68,20 @@ def _batch(template: Template, step: Step, numbers: Mapping[str, int]) -> dict[s
     return how | {"source": next(numbers[name] for name in step.dependencies if types[name] == "batchable")}
 
 
+def _events(step: Step) -> list[dict[str, Any]] | None:
+    """What the step publishes; None where it is nothing."""
+    return [
+        {
+            "name": event.name,
+            "condition": event.condition,
+            "mode": event.delivery_mode,
+            "publisher": event.publisher,
+            "schema": event.schema,
+        }
+        for event in step.publishes_events
+    ] or None
+
+
 def _steps(template: Template) -> list[dict[str, Any]]:
     """The steps as the verb `publish` takes them: numbered from 1 in the template's order."""
     numbers = {step.name: number for number, step in enumerate(template.steps, 1)}
@@ -97,6 +111,7 @@ def _steps(template: Template) -> list[dict[str, Any]]:
             "joins": [numbers[decision] for decision in joined.get(step.name, ())],
             "batch": _batch(template, step, numbers),
             "system_dependency": step.system_dependency,
+            "events": _events(step),
         }
         for step in template.steps
     ]

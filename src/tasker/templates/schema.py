@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from tasker.templates.checker import default_of, wanted
+from tasker.templates.event_grammar import EVENT
 from tasker.templates.grammar import (
     BATCH_CONFIG,
     ENVIRONMENT,
@@ -46,6 +47,7 @@ _PAGES = (
     ("`handler`", HANDLER),
     ("`retry`", RETRY),
     ("`batch_config`", BATCH_CONFIG),
+    ("An event in `publishes_events`", EVENT),
     ("`lifecycle`", LIFECYCLE),
     ("`environments.<name>`", ENVIRONMENT),
     ("An override in `environments.<name>.steps`", OVERRIDE),

@@ -71,6 +71,12 @@ def check_result(template: Template, step: str, result: object) -> None:
         )
 
 
+def check_event(name: str, schema: JsonObject, payload: object) -> str | None:
+    """What is wrong with the payload of an event, in words; None where it fits its schema."""
+    violations = _violations(schema, payload)
+    return f"the payload of {shown(name)} does not fit its schema: {'; '.join(violations)}" if violations else None
+
+
 def _violations(schema: JsonObject, value: object) -> tuple[str, ...]:
     from referencing.exceptions import Unresolvable
 

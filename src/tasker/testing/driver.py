@@ -15,9 +15,11 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from tasker.events.telling import occurrences
 from tasker.handlers import Handler, outcome_of_error
 from tasker.handlers.resolution import offers, system_dependencies
 from tasker.model.errors import RetryableError, TaskerError
+from tasker.model.event import Occurrence
 from tasker.settings import Settings
 from tasker.store.verbs import Reply, Report, Serving, Verbs
 from tasker.store.waits import ended_tasks
@@ -66,6 +68,10 @@ class Driver:
         self._session = 0
         self._serving = Serving()
         self.attempts: list[tuple[UUID, Attempt]] = []
+        self.told: list[UUID] = []
+        """The ids of the domain events that reports told of, in their order."""
+        self.fast: list[Occurrence] = []
+        """Those of them that do not go through the outbox alone."""
 
     async def work_off(self, awaited: Sequence[UUID]) -> None:
         """Runs what can run, and moves the time, until these tasks have ended or nothing can move.
@@ -205,6 +211,8 @@ class Driver:
             self._connection, self._session, report, self._grants.take_finished(), self._serving, [1], may_wait=True
         )
         self._grants.let_go(held)
+        self.told += [one.event_id for one in reply.told]
+        self.fast += occurrences([held], reply.told)
         return reply
 
     async def _lose_worker(self) -> None:

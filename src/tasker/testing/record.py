@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Literal
 from uuid import UUID
 
+from tasker.model.event import DomainEvent
 from tasker.model.outcome import OutcomeKind
 from tasker.model.states import TaskState
 from tasker.model.task import StepView, TaskView, Transition
@@ -61,6 +62,13 @@ class TaskRecord:
     view: TaskView
     attempts: tuple[Attempt, ...]
     history: tuple[Transition, ...]
+    all_events: tuple[DomainEvent, ...] = ()
+    """The domain events that its steps told, with those that were not published: their `status` says so."""
+
+    @property
+    def events(self) -> list[DomainEvent]:
+        """The domain events that were published, in order; subscribers are not called in tests."""
+        return [event for event in self.all_events if event.status == "published"]
 
     @property
     def task_uuid(self) -> UUID:
@@ -153,6 +161,12 @@ class TaskRecord:
         )
         self._expect(is_so, f'step "{step}" waited {found} s between its attempts, not {list(seconds)}')
 
+    def assert_events(self, *names: str) -> None:
+        """Exactly these domain events were published, in this order."""
+        __tracebackhide__ = True
+        found = [event.name for event in self.events]
+        self._expect(found == list(names), f"the events are {found}, not {list(names)}")
+
     def assert_not_run(self, *steps: str) -> None:
         """None of these steps began."""
         __tracebackhide__ = True
@@ -173,6 +187,7 @@ class TaskRecord:
             f"{task.namespace}/{task.name}@{task.version} is {self.status} after {self.elapsed_s:.3f} s:",
             *(f"{self._since(attempt.began_at):9.3f} s  {attempt}" for attempt in self.attempts),
             *(f"  {step} is in error: {error.get('message')}" for step, error in self.errors.items()),
+            *(f"  event {one.name} of {one.step_name} is {one.status}: {_said(one)}" for one in self.all_events),
             "  steps: " + ", ".join(f"{name} {state}" for name, state in self.states.items()),
         ]
         return "\n".join(lines)
@@ -181,3 +196,7 @@ class TaskRecord:
 def _status(step: StepView) -> str:
     """Its state; where a decision did not choose it, that."""
     return str(getattr(step, "status", step.state))
+
+
+def _said(event: DomainEvent) -> str:
+    return event.problem or str(event.payload)

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from tasker.events.calls import Calls
+from tasker.events.making import as_event, check_publishers, formed, publish_waiting
 from tasker.handlers import discover
+from tasker.handlers.events import events_of
 from tasker.handlers.resolution import Registry
 from tasker.model.breaker import BreakerInfo
 from tasker.model.errors import TaskerError, TemplateNotFound
+from tasker.model.event import DomainEvent
 from tasker.model.template import Template
 from tasker.settings import Settings
 from tasker.sql import DEFAULT_SCHEMA
 from tasker.store.breakers import Breakers
 from tasker.store.connection import connect
+from tasker.store.events import read_all_events
 from tasker.store.reads import Reads
 from tasker.store.verbs import Verbs
 from tasker.submission import Submission, TaskRequest, encode_context
@@ -31,6 +36,7 @@ from tasker.testing.stage import run_here
 from tasker.worker.plans import check_handlers
 
 TemplateSource = str | Path | Template
+_LEASE_S = 60.0
 
 
 class Workflow:
@@ -62,6 +68,7 @@ class Workflow:
         self._handlers = _replaced(discover(handlers), discover(replace or {}))
         for template in self.templates:
             check_handlers(template, self._handlers)
+            check_publishers(template, events_of(self._handlers).publishers)
         self._faults = tuple(faults)
         check_faults(self._faults, self.templates)
         self._clock = Clock(chance)
@@ -70,6 +77,8 @@ class Workflow:
         self._submission = Submission(self._verbs, self._settings)
         self._is_published = False
         self._attempts: dict[UUID, list[Attempt]] = {}
+        self._fast: dict[UUID, list[DomainEvent]] = {}
+        self._told: list[UUID] = []
 
     @property
     def now(self) -> datetime:
@@ -188,7 +197,27 @@ class Workflow:
         view = await self._reads.task_view(connection, task_uuid)
         history = await self._reads.history(connection, [task_uuid])
         attempts = self._attempts.get(task_uuid, ())
-        return TaskRecord(view=view, attempts=tuple(attempts), history=tuple(history))
+        events = await self._published(connection, task_uuid, driver)
+        return TaskRecord(view=view, attempts=tuple(attempts), history=tuple(history), all_events=tuple(events))
+
+    async def _published(self, connection: TimedConnection, task_uuid: UUID, driver: Driver) -> list[DomainEvent]:
+        """Publishes what waits, at this time; all events of the task, those that were fast at their places."""
+        publishers, bytes_max = events_of(self._handlers).publishers, self._settings.result_bytes_max
+        calls = Calls(1)
+        try:
+            await publish_waiting(
+                connection, uuid4(), publishers, calls, bytes_max=bytes_max, lease_s=_LEASE_S, schema=DEFAULT_SCHEMA
+            )
+            known = self._fast.setdefault(task_uuid, [])
+            for one in driver.fast:
+                if one.task_uuid == task_uuid and one.mode == "fast":
+                    known.append(as_event(one, await formed(one, publishers, calls, bytes_max)))
+        finally:
+            calls.close()
+        self._told += driver.told
+        kept = await read_all_events(connection, task_uuid)
+        places = {event_id: place for place, event_id in enumerate(self._told)}
+        return sorted([*kept, *known], key=lambda event: places.get(event.event_id, len(places)))
 
     def _template(self, name: str | None, namespace: str | None, version: str | None) -> Template:
         found = [
@@ -221,7 +250,7 @@ def _replaced(found: Registry, others: Registry) -> Registry:
     """The handlers, with the others in their place: under their names and under the paths of what they replace."""
     others_by_source = {id(found[name].source): other.source for name, other in others.items() if name in found}
     paths = {path: others_by_source.get(id(source), source) for path, source in found.paths.items()}
-    return Registry({**found, **others}, paths, [*found.resolvers, *others.resolvers])
+    return Registry({**found, **others}, paths, [*found.resolvers, *others.resolvers], found.events)
 
 
 def _uuid(task: TaskRecord | UUID) -> UUID:

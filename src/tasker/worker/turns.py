@@ -22,7 +22,7 @@ from uuid import UUID
 from tasker.model.ids import FIRST_MEMBER
 from tasker.model.outcome import released
 from tasker.store.connection import Connection
-from tasker.store.verbs import Reply, Report, Serving, Verbs
+from tasker.store.verbs import Reply, Report, Serving, Told, Verbs
 from tasker.worker.admission import Admission
 from tasker.worker.executor import Executor
 from tasker.worker.held import Held
@@ -38,8 +38,13 @@ CLAIM_PAUSE_S = 0.005
 FAREWELL_ROUNDS_MAX = 20
 
 
+def unheard(outcomes: Sequence[Held], told: Sequence[Told]) -> None:
+    """Nobody listens to domain events."""
+
+
 class Turns:
-    """The loop of one session. `ended` is told of each task that a report ended."""
+    """The loop of one session. `ended` is told of each task that a report ended, `told` of the domain events that
+    steps of a report publish."""
 
     def __init__(
         self,
@@ -49,7 +54,9 @@ class Turns:
         *,
         poll_s: float,
         ended: Callable[[Sequence[tuple[UUID, str]]], None],
+        told: Callable[[Sequence[Held], Sequence[Told]], None] = unheard,
     ) -> None:
+        self._told = told
         self._verbs = verbs
         self._slots = slots
         self._admission = admission
@@ -243,6 +250,8 @@ class Turns:
             self._is_hungry = True  # the next members of their batches have become ready
         if batch.is_late and not any(verdict.verdict == "deferred" for verdict in reply.verdicts):
             self._outbox.late_went()
+        if reply.told:
+            self._told(batch.outcomes, reply.told)
         if reply.ended:
             self._ended(reply.ended)
 

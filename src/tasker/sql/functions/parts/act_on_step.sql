@@ -50,6 +50,9 @@ begin
   where s.task_id = _task.task_id and s.number = _number;
   insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, at, detail)
   values (_task.task_id, _number, step.moves + 1, step.state, next, nullif(step.attempt, 0), _now, _detail);
+  if _action <> 'retry' then
+    perform tasker_engine.record_events(array[_task.task_id], array[_number], _now);
+  end if;
   if _action = 'retry' and _task.paused_at is null then
     insert into tasker_engine.ready (lane, task_id, number, born_at)
     values (tasker_engine.lane(plan.channel_id, 1, _task.class), _task.task_id, _number, _task.born_at);

@@ -25,6 +25,7 @@ begin
         array[cardinality(late.task_ids)]), '{}', '{}', _now, null);
     update tasker_engine.steps s set session_id = null from unnest(undone.done_tasks, undone.done_numbers) as d(task_id, number)
     where s.task_id = d.task_id and s.number = d.number;
+    perform tasker_engine.record_events(undone.done_tasks, undone.done_numbers, _now);
     perform tasker_engine.settle_members(undone.changes,
       tasker_engine.ended_members('{}', '{}', undone.done_tasks, undone.done_numbers, undone.changes), _now);
     failed := failed + cardinality(undone.done_tasks);

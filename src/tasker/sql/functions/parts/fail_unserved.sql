@@ -10,6 +10,8 @@ declare
   locked uuid[];
   changes tasker_engine.task_change[];
   ended tasker_engine.batch_change[];
+  failed_tasks uuid[];
+  failed_numbers int[];
   taken int;
 begin
   if not exists (select from tasker_engine.sessions s where s.ended_at is null and s.started_at < since) then
@@ -40,8 +42,10 @@ begin
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, at, detail)
     select task_id, number, moves, 'enqueued', 'error', _now, error from moved)
   select array_agg(row(task_id, 0, -1, 0, 1)::tasker_engine.task_change),
-    array_agg(row(task_id, number, -1, 0, 1)::tasker_engine.batch_change) filter (where number >= 65536), (select count(*) from picked)
-  into changes, ended, taken from moved;
+    array_agg(row(task_id, number, -1, 0, 1)::tasker_engine.batch_change) filter (where number >= 65536), (select count(*) from picked),
+    array_agg(task_id order by task_id, number), array_agg(number order by task_id, number)
+  into changes, ended, taken, failed_tasks, failed_numbers from moved;
+  perform tasker_engine.record_events(failed_tasks, failed_numbers, _now);
   perform tasker_engine.settle_members(changes, ended, _now);
   return taken;
 end $$;

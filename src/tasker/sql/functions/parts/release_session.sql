@@ -6,6 +6,8 @@ declare
   locked uuid[];
   changes tasker_engine.task_change[];
   ended tasker_engine.batch_change[];
+  over_tasks uuid[];
+  over_numbers int[];
 begin
   locked := array(
     select t.task_id from tasker_engine.tasks t
@@ -40,8 +42,10 @@ begin
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, session_id, at, detail)
     select task_id, number, moves, 'in_progress', state, attempt, _session, _now, tasker_engine.worker_lost(losses) from moved)
   select array_agg(row(task_id, 0, -is_over::int, 0, is_over::int)::tasker_engine.task_change),
-    array_agg(row(task_id, number, -1, 0, 1)::tasker_engine.batch_change) filter (where is_over and number >= 65536)
-  into changes, ended from moved;
+    array_agg(row(task_id, number, -1, 0, 1)::tasker_engine.batch_change) filter (where is_over and number >= 65536),
+    array_agg(task_id order by task_id, number) filter (where is_over), array_agg(number order by task_id, number) filter (where is_over)
+  into changes, ended, over_tasks, over_numbers from moved;
+  perform tasker_engine.record_events(over_tasks, over_numbers, _now);
   perform tasker_engine.settle_members(changes, ended, _now);
   delete from tasker_engine.grants g where g.session_id = _session
     and not exists (select from tasker_engine.held_steps(_session));

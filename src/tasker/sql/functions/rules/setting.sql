@@ -21,6 +21,9 @@ create or replace function tasker_engine.setting(_name text) returns double prec
       when 'breaker_probes' then 1             -- so many steps at once may probe whether its system is back
       when 'breaker_reset_s' then 30           -- how long it is open the first time; each time in a row, twice as long
       when 'breaker_reset_max_s' then 300      -- and at the longest
+      when 'event_tries_max' then 10         -- how often a publisher or a subscriber may fail of one event
+      when 'event_keep_s' then 604800        -- how long an event is kept once its subscribers have it
+      when 'event_undelivered_keep_s' then 2592000  -- and how long for those who have not
       when 'grant_payload_bytes' then 65536  -- what a grant carries at most; the rest comes by load
     end)
 $$;

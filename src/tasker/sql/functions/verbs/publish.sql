@@ -5,7 +5,7 @@
 -- backoff, backoff_base_s, backoff_max_s, jitter, timeout_s; where they differ from a standard step's also type, deciders (how
 -- many parents are decisions), joins (the decisions of which every way leads through a convergence) and batch (of a step that
 -- has members: parallelism, failure_strategy, source: the number of the step that says what they work on, and for a list of
--- items the path to it) and system_dependency.
+-- items the path to it), system_dependency, and events: what the step publishes (name, condition, mode, publisher, schema).
 create or replace function tasker_engine.publish(
   _namespace text, _name text, _version text, _digest text, _definition jsonb, _identity_strategy text, _steps jsonb,
   _force boolean default false, out template_id int, out is_new boolean) language plpgsql as $$
@@ -57,6 +57,7 @@ begin
   from jsonb_to_recordset(_steps) as s(number int, name text, parents int[], children int[],
     is_retryable boolean, max_attempts int, backoff text, backoff_base_s float8, backoff_max_s float8, jitter float8, timeout_s float8,
     type text, deciders int, joins int[], batch jsonb);
+  perform tasker_engine.declare_events(template_id, _steps);
   is_new := true;
 end $$;
 

@@ -19,12 +19,9 @@ declare
   held tasker_engine.held_task[];
   locked uuid[];
   cursors jsonb[];
-  recorded_tasks uuid[];  -- what this call has recorded
-  recorded_numbers int[];
-  done_tasks uuid[];  -- what satisfies its children from now on
-  done_numbers int[];
-  undone_tasks uuid[];  -- what failed
-  undone_numbers int[];
+  recorded_tasks uuid[]; recorded_numbers int[];  -- what this call has recorded
+  done_tasks uuid[]; done_numbers int[];  -- what satisfies its children from now on
+  undone_tasks uuid[]; undone_numbers int[];  -- what failed
   gone record;
   ended tasker_engine.batch_change[];  -- members of batches
   grown record;
@@ -56,6 +53,9 @@ begin
       _session, locked, _task_ids, _numbers, _attempts, _kinds, _payloads, _retry_after_s, _run_s, _now, _chance);
     recorded_tasks := recorded_tasks || undone_tasks;
     recorded_numbers := recorded_numbers || undone_numbers;
+  end if;
+  if exists (select from tasker_engine.template_events e where e.template_id = any (array(select h.template_id from unnest(held) h))) then
+    return query select * from tasker_engine.reported_events(recorded_tasks, recorded_numbers, _task_ids, _numbers, _kinds, _now);
   end if;
   if is_growing then
     ended := tasker_engine.ended_members(done_tasks, done_numbers, undone_tasks, undone_numbers, changes);

@@ -15,6 +15,7 @@ declare
   judged int;
   driven int;
   breakers int;
+  pruned int;
 begin
   perform tasker_engine.require_read_committed();
   if not pg_try_advisory_xact_lock(tasker_engine.session_lock_class(), 0) then
@@ -45,8 +46,9 @@ begin
   perform tasker_engine.find_stale(50, _now);
   driven := tasker_engine.drive_jobs(20, _now);
   breakers := tasker_engine.sweep_breakers(_now);
+  pruned := tasker_engine.prune_events(200, _now);
   return jsonb_build_object('is_leader', true,
-    'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100 or judged >= 200 or driven >= 20,
+    'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100 or judged >= 200 or driven >= 20 or pruned >= 200,
     'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved, 'judged', judged, 'driven', driven,
-    'breakers', breakers);
+    'breakers', breakers, 'pruned', pruned);
 end $$;

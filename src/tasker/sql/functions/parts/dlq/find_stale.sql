@@ -106,6 +106,7 @@ create or replace function tasker_engine.fail_stale(_task_id uuid, _now timestam
 declare
   changes tasker_engine.task_change[];
   ended tasker_engine.batch_change[];
+  numbers int[];
 begin
   for round in 1 .. 20 loop
     with live as materialized (
@@ -120,9 +121,11 @@ begin
       insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, at, detail)
       select _task_id, m.number, m.moves, m.before, 'error', nullif(m.attempt, 0), _now, tasker_engine.stood_still() from moved m)
     select array_agg(row(_task_id, 0, -1, -m.is_due::int, 1)::tasker_engine.task_change),
-      array_agg(row(_task_id, m.number, -1, 0, 1)::tasker_engine.batch_change) filter (where m.number >= 65536)
-    into changes, ended from moved m;
+      array_agg(row(_task_id, m.number, -1, 0, 1)::tasker_engine.batch_change) filter (where m.number >= 65536),
+      array_agg(m.number order by m.number)
+    into changes, ended, numbers from moved m;
     exit when changes is null;
+    perform tasker_engine.record_events(array_fill(_task_id, array[cardinality(numbers)]), numbers, _now);
     perform tasker_engine.settle_members(changes, ended, _now);
   end loop;
 end $$;

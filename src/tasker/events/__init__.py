@@ -1,0 +1,1 @@
+"""Domain events: from outcomes to events, and on to their subscribers."""
