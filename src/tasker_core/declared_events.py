@@ -1,4 +1,5 @@
-"""Templates with `publishes_events`, which the engine's own grammar does not know yet.
+"""Templates with `publishes_events`, in files without `tasker: 1`: this package publishes their events in its process,
+as it always did, with all that its publishers are told of an execution; the engine would do so through its outbox.
 
 What they declare is read here, and the engine's reader gets the text with the key out of its sight: spelt in capitals,
 so that every other message keeps its place.

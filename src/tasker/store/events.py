@@ -75,7 +75,7 @@ async def unsubscribe(connection: Connection, name: str, *, schema: str) -> int:
     """Forgets a subscriber; how many events it is not handed any more. Raises NotFound."""
     dropped = (await ask(connection, "unsubscribe($1)", name, schema=schema))[0][0]
     if dropped is None:
-        raise NotFound(f'there is no subscriber "{name}": `tasker events subscribers` shows those that there are')
+        raise NotFound(f'there is no subscriber "{name}": Tasker.event_subscribers() names those that there are')
     return dropped
 
 
