@@ -72,8 +72,8 @@ HEAD = "name: t\nstep_templates:\n- name: a\n  handler_class: H\n"
 WARNINGS = {
     "  skippable: true\n": "f:5:3 step_templates[0].skippable: has no effect: a step that failed is resolved by hand, "
     "so that its successors run",
-    "  custom_events: [{name: x}]\n": "f:5:3 step_templates[0].custom_events: has no effect: a later version of Tasker "
-    "brings events",
+    "  custom_events: [{name: x}]\n": "f:5:3 step_templates[0].custom_events: has no effect: say in publishes_events "
+    "what a step tells",
     "custom_events: [{name: x}]\n": "f:5:1 custom_events: has no effect: say in publishes_events what a step tells",
     "concurrent: false\n": "f:5:1 concurrent: has no effect: steps that do not depend on each other run at the same "
     "time; add dependencies",
