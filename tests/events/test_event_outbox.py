@@ -15,12 +15,12 @@ EACH = tuple(
     EventDeclaration(name=f"step.{condition}", condition=condition)
     for condition in ("success", "failure", "retryable_failure", "permanent_failure", "always")
 )
-TOLD = {
-    "success": ["step.success", "step.always"],
-    "retryable_failure": ["step.failure", "step.retryable_failure", "step.always"],
-    "permanent_failure": ["step.failure", "step.permanent_failure", "step.always"],
-    "resolved": ["step.always"],
-}
+TOLD = dict(
+    success=["step.success", "step.always"],
+    retryable_failure=["step.failure", "step.retryable_failure", "step.always"],
+    permanent_failure=["step.failure", "step.permanent_failure", "step.always"],
+    resolved=["step.always"],
+)
 
 
 async def told(engine: Engine) -> list[tuple[str, int, list[str]]]:
