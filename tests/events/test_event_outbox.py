@@ -15,12 +15,13 @@ EACH = tuple(
     EventDeclaration(name=f"step.{condition}", condition=condition)
     for condition in ("success", "failure", "retryable_failure", "permanent_failure", "always")
 )
-TOLD = dict(
-    success=["step.success", "step.always"],
-    retryable_failure=["step.failure", "step.retryable_failure", "step.always"],
-    permanent_failure=["step.failure", "step.permanent_failure", "step.always"],
-    resolved=["step.always"],
-)
+BY_HAND = "resolved"
+TOLD = {
+    "success": ["step.success", "step.always"],
+    "retryable_failure": ["step.failure", "step.retryable_failure", "step.always"],
+    "permanent_failure": ["step.failure", "step.permanent_failure", "step.always"],
+    BY_HAND: ["step.always"],
+}
 
 
 async def told(engine: Engine) -> list[tuple[str, int, list[str]]]:
