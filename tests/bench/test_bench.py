@@ -47,7 +47,7 @@ async def test_log_counts_before_the_server_has_written_it(empty_database: str) 
     try:
         for n in range(5):
             before = await read_costs(connection)
-            await connection.execute(f"create table t{n} ()")
+            await connection.execute(f"create table public.t{n} ()")
             assert (await read_costs(connection) - before).wal_bytes > 0
     finally:
         await connection.close()

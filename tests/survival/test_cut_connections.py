@@ -57,7 +57,7 @@ async def test_replies_lost_at_random(fleet: Fleet, client: Callable[..., Any], 
     assert len(fleet.living()) == 2
 
 
-@pytest.mark.parametrize("verb", ["claim", "report", "regrant", "load", "beat", "serve", "sweep"])
+@pytest.mark.parametrize("verb", ["claim", "report", "regrant", "load", "beat", "serve_guarded", "sweep"])
 async def test_the_reply_of_each_verb_is_lost(
     fleet: Fleet, client: Callable[..., Any], proxy: Proxy, verb: str
 ) -> None:

@@ -33,18 +33,18 @@ async def test_a_session_beats_while_a_handler_blocks_the_loop(start: Start, sql
 
 async def test_a_sweep_with_much_to_do_leaves_room_for_beats(start: Start, sql: Sql) -> None:
     """However much a sweep has to do, the session beats in between."""
-    await sql.run("create table swept (at timestamptz)")
+    await sql.run("create table public.swept (at timestamptz)")
     await sql.run(
         """create or replace function tasker_engine.sweep(_now timestamptz default null)
            returns jsonb language plpgsql as $$
            begin
-             insert into swept values (clock_timestamp());
+             insert into public.swept values (clock_timestamp());
              perform pg_sleep(0.02);
              return '{"is_leader": true, "more": true}';
            end $$"""
     )
     await start("a", {"a": _nothing})
-    await until(lambda: sql.value("select count(*) > 40 from swept"), "it sweeps all the time")
+    await until(lambda: sql.value("select count(*) > 40 from public.swept"), "it sweeps all the time")
     await sql.beats(3)
 
 
