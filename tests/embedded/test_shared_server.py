@@ -54,8 +54,8 @@ async def test_asyncpg_takes_the_dsn(stage: Stage) -> None:
 
 
 def test_nobody_else_can_enter_the_folders(stage: Stage) -> None:
-    """The data and the socket's folder are closed to every other account."""
-    actor = stage.actor()
+    """The data and the socket's folder are closed to every other account, and the latter goes with the last user."""
+    actor = stage.actor(stage.folder("closed"))
     server = actor.ask("start")
     sockets = Path(str(query(server["dsn"], "show unix_socket_directories")).strip('"'))
     for folder in (Path(server["data_dir"]), sockets):
@@ -185,7 +185,8 @@ def test_the_project_folder_says_where_the_data_are(stage_once: Stage) -> None:
 @pytest.mark.parametrize("is_own", [False, True])
 def test_a_socket_folder_that_others_can_enter_is_not_trusted(user_stage: Stage, is_own: bool) -> None:
     """Where the folder's name in /tmp is taken by another account, or by an open folder, the socket lies elsewhere."""
-    data = user_stage.home() / "postgres"
+    project = user_stage.folder("trapped")
+    data = user_stage.home(project) / "postgres"
     trap = Path("/tmp", f"tasker-{user_stage.uid}-{digest(data)}")  # noqa: S108 (the name that Tasker would take)
     trap.mkdir()
     trap.chmod(0o777)
@@ -195,7 +196,7 @@ def test_a_socket_folder_that_others_can_enter_is_not_trusted(user_stage: Stage,
         trap.rmdir()
         pytest.skip("needs root")
     try:
-        actor = user_stage.actor()
+        actor = user_stage.actor(project)
         server = actor.ask("start")
         assert f"host={trap}&" not in server["dsn"]
         assert query(server["dsn"], "select 1") == 1
