@@ -45,10 +45,13 @@ class Admission:
             if held.outcome is not None and held.outcome.is_success:
                 parents.setdefault(held.task_id, []).append(held)
         admitted = [self._held(grant, reply, parents.get(grant.task_id, ())) for grant in reply.grants]
-        for held in admitted:
-            if held.plan.step.is_batch and held.number < FIRST_MEMBER and held.outcome is None:
-                held.outcome = expanded()
-        incomplete = [held for held in admitted if not _is_complete(held)]
+        incomplete = [
+            held
+            for held in admitted
+            if not held.inputs
+            or not held.plan.needs <= held.results.keys()
+            or (held.plan.is_grown and not _is_whole(held))
+        ]
         if incomplete:
             await self._complete(connection, [held for held in incomplete if held.outcome is None])
         if again := [held for held in admitted if held.attempt > 1]:
@@ -70,7 +73,8 @@ class Admission:
         plan = self._plans.get(grant.template_id)
         if plan is None:
             return _unreadable(grant)
-        step = plan.steps[plan_number(grant.number)]
+        number = grant.number
+        step = plan.steps[number if number < FIRST_MEMBER else plan_number(number)]
         inputs = reply.inputs.get(grant.task_id, "")
         correlation_id = reply.correlation_ids.get(grant.task_id)
         is_unchecked = grant.is_unchecked
@@ -79,13 +83,12 @@ class Admission:
             inputs, correlation_id = inputs or parent.inputs, correlation_id or parent.correlation_id
             is_unchecked = is_unchecked or parent.is_unchecked
             results.update(parent.results)
+            outcome = parent.outcome
             # What a batchable step returned is kept without its cursors, and a member's result is not its batch's.
-            is_kept_so = (
-                parent.number < FIRST_MEMBER and parent.outcome is not None and parent.outcome.kind != "batched"
-            )
-            if is_kept_so and parent.outcome is not None and parent.outcome.payload is not None:
-                results[parent.plan.step.name] = parent.outcome.payload
-        return Held(
+            if outcome is None or outcome.payload is None or outcome.kind == "batched" or parent.plan.is_batch:
+                continue
+            results[parent.plan.step.name] = outcome.payload
+        held = Held(
             grant.task_id,
             grant.number,
             grant.attempt,
@@ -98,8 +101,12 @@ class Admission:
             grant.is_alone,
             is_unchecked,
             0 if step.handler is None else POOLS.index(step.handler.pool),
-            member=Member(*item) if (item := reply.items.get((grant.task_id, grant.number))) else None,
         )
+        if step.is_batch and number < FIRST_MEMBER:
+            held.outcome = expanded()
+        elif step.is_batch and (item := reply.items.get(held.key)):
+            held.member = Member(*item)
+        return held
 
     async def _complete(self, connection: Connection, incomplete: Sequence[Held]) -> None:
         """Loads what the grants did not carry: large inputs and results, and further ancestors."""
@@ -170,10 +177,8 @@ class Admission:
         return whole, missing
 
 
-def _is_complete(held: Held) -> bool:
-    """True when all is there that its handler needs."""
-    if not held.inputs or not held.plan.needs <= held.results.keys():
-        return False
+def _is_whole(held: Held) -> bool:
+    """True when a member knows its part, and the results of batches are there with those of their members."""
     if held.number >= FIRST_MEMBER and held.member is None:
         return False
     return all(is_members_json(held.results[name]) for name in held.plan.batches)

@@ -29,6 +29,10 @@ class StepPlan:
     """The numbers of the template's steps."""
     batches: frozenset[str]
     """Those of `needs` that are batches: their members' results are read."""
+    is_batch: bool
+    """True for a batch, and so for its members."""
+    is_grown: bool
+    """True where batches play a part: what it needs is looked at more closely."""
     has_checks: bool
 
 
@@ -53,7 +57,10 @@ def make_plan(template: Template, handlers: Mapping[str, Handler]) -> Plan:
         if step.for_each is not None and (handler is None or handler.needs is None):
             needs -= {items_path(step.for_each, everything)[0]}  # a member is handed its item, not the whole list
         has_checks = template.enforce_schemas and step.result_schema is not None
-        steps[number] = StepPlan(number, step, template, handler, needs, numbers, needs & batches, has_checks)
+        is_grown = step.is_batch or bool(needs & batches)
+        steps[number] = StepPlan(
+            number, step, template, handler, needs, numbers, needs & batches, step.is_batch, is_grown, has_checks
+        )
     return Plan(template, steps)
 
 
@@ -69,7 +76,10 @@ def unreadable_plan(template_id: int, number: int) -> StepPlan:
     """Stands for a step of a template that this version of Tasker cannot read."""
     step = Step(name=f"step {number}", handler=HandlerRef(callable=""))
     template = Template(namespace="", name=f"template {template_id}", version="0", steps=(step,))
-    return StepPlan(number, step, template, None, frozenset(), {}, frozenset(), has_checks=False)
+    nothing: frozenset[str] = frozenset()
+    return StepPlan(
+        number, step, template, None, nothing, {}, nothing, is_batch=False, is_grown=False, has_checks=False
+    )
 
 
 def check_handlers(template: Template, handlers: Mapping[str, Handler], queues: Sequence[str] | None = None) -> None:

@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from tasker.model.ids import FIRST_MEMBER
 from tasker.model.outcome import released
 from tasker.store.connection import Connection
 from tasker.store.verbs import Reply, Report, Serving, Told, Verbs
@@ -246,7 +245,7 @@ class Turns:
         self.counts["reports"] += 1
         self.counts["outcomes"] += len(batch.outcomes)
         await self._take_in(connection, reply, batch.outcomes)
-        if any(held.number >= FIRST_MEMBER or held.plan.step.is_batch for held in batch.outcomes):
+        if any(held.plan.is_batch for held in batch.outcomes):
             self._is_hungry = True  # the next members of their batches have become ready
         if batch.is_late and not any(verdict.verdict == "deferred" for verdict in reply.verdicts):
             self._outbox.late_went()
