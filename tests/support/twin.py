@@ -88,7 +88,7 @@ class Twin:
         assert reply.session_ended == is_ended
         assert granted <= ready
         assert len(granted) == (0 if is_ended else min(room, len(ready)))
-        self.model.claim(worker.number, now, granted)
+        self.model.begin(worker.number, now, granted)
         self.seen["started by the submitter"] += len(granted)
         self.seen["session ended in a turn"] += is_ended
 

@@ -131,3 +131,19 @@ def test_a_schema_has_a_plain_name(name: str) -> None:
     """Names that would have to be quoted are refused, before any SQL is made of them."""
     with pytest.raises(ValueError, match="cannot be the name of a schema"):
         sql.in_schema("select 1", name)
+
+
+async def test_functions_of_an_older_version_leave_nothing_behind(engine: Engine) -> None:
+    """One that answered something else, one with other arguments, one that is gone: after migrating there is only what
+    this version has."""
+    names = (
+        "select p.oid::regprocedure::text, pg_get_function_result(p.oid) from pg_proc p "
+        "where pronamespace = $1::regnamespace"
+    )
+    current = {tuple(row) for row in await engine.connection.raw.fetch(names, "tasker_engine")}
+    await engine.connection.execute("update tasker_engine.functions_loaded set digest = 'older'")
+    await engine.connection.execute("drop function tasker_engine.hold_tasks(uuid[], boolean)")
+    for older in ("hold_tasks(_ids uuid[], _may_wait boolean)", "hold_tasks(_ids uuid[])", "forgotten()"):
+        await engine.connection.execute(f"create function tasker_engine.{older} returns int language sql as 'select 1'")
+    await migrate(engine.connection.raw)
+    assert {tuple(row) for row in await engine.connection.raw.fetch(names, "tasker_engine")} == current

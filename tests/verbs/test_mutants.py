@@ -31,8 +31,8 @@ MUTANTS = [
     Mutant(
         "a move that no page knows",
         "create_tasks",
-        "'pending', 'enqueued', _now",
-        "'error', 'enqueued', _now",
+        "number, 1, 'pending', case",
+        "number, 1, 'error', case",
         stories.one_of_each,
         "moves",
     ),
@@ -216,7 +216,7 @@ MUTANTS = [
     Mutant(
         "a time that is not waited for",
         "create_tasks",
-        "m.born_at > _now as is_later",
+        "w.born_at > _now as is_later",
         "false as is_later",
         stories.a_task_is_scheduled,
     ),

@@ -13,7 +13,7 @@ from tasker.store.errors import translating
 _BY_ID = "select definition from tasker_engine.templates where template_id = $1"
 _BY_NAME = """
 select definition from tasker_engine.templates
-where template_id = tasker_engine.find_template($1::text, $2::text, $3::text)
+where template_id = (tasker_engine.find_template($1::text, $2::text, $3::text)).template_id
 """
 
 

@@ -78,7 +78,7 @@ def script(before: SchemaStatus) -> str:
             parts += [f"-- {migration.number:04} {migration.name}", migration.text]
             parts.append(_BOOKKEEPING if migration.number == 1 else "")
             parts.append(_APPLIED.format(migration.number, migration.name))
-    parts += [sql.functions(), _GRANT]
+    parts += [_CLEAR, sql.functions(), _GRANT]
     parts.append(_LOADED.format(sql.functions_digest()))
     return sql.in_schema("\n".join(parts), before.schema)
 
@@ -87,6 +87,18 @@ _APPLIED = "insert into tasker_engine.migrations (number, name) values ({}, '{}'
 _LOADED = """
 insert into tasker_engine.functions_loaded (digest) values ('{}')
 on conflict (only_row) do update set digest = excluded.digest, loaded_at = clock_timestamp();
+"""
+# What an older version called the same, with other arguments or another answer, would stand in the way or stay behind. What
+# policies depend on stays, and is replaced.
+_CLEAR = """
+do $$ declare one regprocedure; begin
+  for one in select oid from pg_proc where pronamespace = 'tasker_engine'::regnamespace loop
+    begin
+      execute format('drop routine %s', one);
+    exception when dependent_objects_still_exist then null;
+    end;
+  end loop;
+end $$;
 """
 _GRANT = "select tasker_engine.grant_access();"
 _BOOKKEEPING = """

@@ -18,6 +18,7 @@ from tasker.worker.held import Held
 BATCH_MAX = 500
 DEFERRED_ROUNDS_MAX = 4
 LATE_PAUSE_S, LATE_PAUSE_MAX_S = 0.05, 1.0
+FINISHED_MIN = 16
 
 
 @dataclass(slots=True)
@@ -105,7 +106,11 @@ class Outbox:
 
 
 class Grants:
-    """How many steps of each grant are held still. A grant is over, and reported so, with its last step."""
+    """How many steps of each grant are held still. A grant is over with its last step.
+
+    Those that are over are reported a few at a time, with a report of outcomes: nothing waits for it, because a grant
+    says only where to look, and what became of its steps is written in the steps.
+    """
 
     def __init__(self) -> None:
         self._sizes: Counter[int] = Counter()
@@ -126,7 +131,9 @@ class Grants:
             self._finished.append(held.grant_no)
 
     def take_finished(self) -> list[int]:
-        """The grants that are over, to be reported."""
+        """The grants that are over, to be reported; none while they are few."""
+        if len(self._finished) < FINISHED_MIN:
+            return []
         finished, self._finished = self._finished, []
         return finished
 

@@ -31,7 +31,9 @@ begin
   from taken e
   join tasker_engine.templates t on t.template_id = e.template_id
   join tasker_engine.namespaces n on n.namespace_id = t.namespace_id
-  join tasker_engine.template_steps ts on ts.template_id = e.template_id and ts.number = tasker_engine.plan_number(e.number)
+  cross join lateral (
+    select * from tasker_engine.template_steps p
+    where p.template_id = e.template_id and p.number = tasker_engine.plan_number(e.number) offset 0) ts
   left join tasker_engine.template_events d on d.template_id = e.template_id and d.number = ts.number and d.place = e.place
   left join tasker_engine.steps s on s.task_id = e.task_id and s.number = e.number
   left join tasker_engine.inputs i on i.task_id = e.task_id

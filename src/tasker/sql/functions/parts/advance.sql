@@ -19,7 +19,8 @@ begin
   parent as materialized (
     select ts.template_id, ts.number, ts.children, ts.child_channels, ts.child_parents
     from (select distinct template_id, number from done) d
-    join tasker_engine.template_steps ts on ts.template_id = d.template_id and ts.number = d.number
+    cross join lateral (  -- offset 0: probed by the whole key
+      select * from tasker_engine.template_steps p where p.template_id = d.template_id and p.number = d.number offset 0) ts
     where ts.children <> '{}'),
   satisfied as (
     select d.task_id, d.template_id, d.class, d.born_at, d.paused_at, c.number, c.channel_id, c.parents as all_parents,

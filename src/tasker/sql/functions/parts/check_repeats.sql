@@ -1,15 +1,3 @@
--- check_sizes: a context larger than the setting allows is refused.
-create or replace function tasker_engine.check_sizes(_contexts jsonb[]) returns void language plpgsql as $$
-declare
-  largest int := (select max(octet_length(c::text)) from unnest(_contexts) c);
-  most int := coalesce(nullif(current_setting('tasker.input_bytes_max', true), '')::int, 1048576);
-begin
-  if largest > most then
-    raise exception 'a context of % bytes is more than the % that a task may have', largest, most using errcode = 'TK007',
-      hint = 'store it elsewhere and submit a reference, or raise tasker.input_bytes_max';
-  end if;
-end $$;
-
 -- check_repeats: a task that exists already must be the same one: same template, same context.
 create or replace function tasker_engine.check_repeats(
   _template_id int, _task_ids uuid[], _holders uuid[], _contexts jsonb[]) returns void language plpgsql as $$

@@ -8,7 +8,7 @@ begin
     raise exception 'the context of a task is a JSON object' using errcode = 'TK015';
   end if;
   select coalesce(_context, i.context) || coalesce(_patch, '{}') into edited from tasker_engine.inputs i where i.task_id = _origin.task_id;
-  perform tasker_engine.check_sizes(array[edited]);
+  perform tasker_engine.check_size(octet_length(edited::text));
   insert into tasker_engine.tasks (task_id, template_id, namespace_id, state, class, is_checked, open, live, born_at, created_at)
   select _new_id, _origin.template_id, _origin.namespace_id, 'pending', _origin.class,
     case when _context is null and _patch is null then _origin.is_checked else not p.has_schema end, 0, 0, _now, _now

@@ -15,7 +15,8 @@ begin
     select ts.template_id, ts.number, ts.parents,
       case when ts.batch ? 'path' then (ts.batch ->> 'source')::int else 0 end as items_from
     from (select distinct template_id, plan from granted) g
-    join tasker_engine.template_steps ts on ts.template_id = g.template_id and ts.number = g.plan
+    cross join lateral (  -- offset 0: probed by the whole key
+      select * from tasker_engine.template_steps p where p.template_id = g.template_id and p.number = g.plan offset 0) ts
     where ts.parents <> '{}'),
   parent as materialized (
     select distinct g.task_id, p.number

@@ -1,7 +1,9 @@
--- record_successes: steps whose fence holds and whose task is locked become complete. Answers which.
+-- record_successes: steps whose fence holds and whose task is locked become complete. Answers which, and how
+-- the counters of their tasks change, one row per step.
 create or replace function tasker_engine.record_successes(
   _session int, _held tasker_engine.held_task[], _task_ids uuid[], _numbers int[], _attempts int[], _kinds text[], _payloads text[],
-  _run_s double precision[], _now timestamptz, out done_tasks uuid[], out done_numbers int[]) language plpgsql as $$
+  _run_s double precision[], _now timestamptz, out done_tasks uuid[], out done_numbers int[],
+  out changes tasker_engine.task_change[]) language plpgsql as $$
 begin
   with recorded as (
     update tasker_engine.steps s
@@ -18,5 +20,7 @@ begin
   history as (
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, session_id, at)
     select task_id, number, moves, 'in_progress', 'complete', attempt, _session, _now from recorded)
-  select coalesce(array_agg(task_id), '{}'), coalesce(array_agg(number), '{}') into done_tasks, done_numbers from recorded;
+  select coalesce(array_agg(task_id), '{}'), coalesce(array_agg(number), '{}'),
+    coalesce(array_agg(row(task_id, -1, -1, 0, 0)::tasker_engine.task_change), '{}')
+  into done_tasks, done_numbers, changes from recorded;
 end $$;

@@ -17,8 +17,9 @@ end $$;
 
 -- submit_with_identity: a task whose key is held already is not made; the answer names the holder.
 create or replace function tasker_engine.submit_with_identity(
-  _template tasker_engine.templates, _task_ids uuid[], _contexts jsonb[], _options jsonb[], _keys text[], _now timestamptz)
-returns table (task_id uuid, is_duplicate boolean, info jsonb) language plpgsql as $$
+  _template tasker_engine.templates, _task_ids uuid[], _contexts jsonb[], _options jsonb[], _keys text[], _now timestamptz,
+  _taker tasker_engine.taker, out ids uuid[], out are_duplicates boolean[], out taken_tasks uuid[], out taken_numbers int[])
+language plpgsql as $$
 #variable_conflict use_column
 declare
   holders uuid[];
@@ -31,10 +32,14 @@ begin
   select array_agg(coalesce((select h.holder from held h where h.key = w.key), w.task_id) order by w.place)
   into holders
   from unnest(_keys, _task_ids) with ordinality as w(key, task_id, place);
-  select tasker_engine.create_tasks(_template.template_id, array_agg(w.task_id), array_agg(w.context), array_agg(w.option), _now)
-  into made
-  from unnest(_task_ids, holders, _contexts, _options) as w(task_id, holder, context, option) where w.task_id = w.holder;
+  select c.* into made, taken_tasks, taken_numbers
+  from (
+    select array_agg(w.task_id) as ids, array_agg(w.context) as contexts, array_agg(w.option) as options
+    from unnest(_task_ids, holders, _contexts, _options) as w(task_id, holder, context, option) where w.task_id = w.holder) n
+  cross join lateral tasker_engine.create_tasks(_template.template_id, n.ids, n.contexts, n.options, _now, _taker) c;
   perform tasker_engine.check_repeats(_template.template_id, _task_ids, holders, _contexts);
-  return query select w.holder, w.holder <> w.task_id or w.task_id <> all (coalesce(made, '{}')), null::jsonb
-  from unnest(_task_ids, holders) with ordinality as w(task_id, holder, place) order by w.place;
+  ids := holders;
+  are_duplicates := array(
+    select w.holder <> w.task_id or w.task_id <> all (made)
+    from unnest(_task_ids, holders) with ordinality as w(task_id, holder, place) order by w.place);
 end $$;

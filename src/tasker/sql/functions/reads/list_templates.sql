@@ -28,5 +28,5 @@ language plpgsql stable as $$
 begin
   return query
   select t.template_id, _namespace, t.name, t.version, t.revision, t.published_at, t.definition
-  from tasker_engine.templates t where t.template_id = tasker_engine.find_template(_namespace, _name, _version);
+  from tasker_engine.templates t where t.template_id = (tasker_engine.find_template(_namespace, _name, _version)).template_id;
 end $$;

@@ -78,9 +78,9 @@ create or replace function tasker_engine.step_arrays(
   _task_id uuid, _template_id int, _is_due boolean, out names text[], out is_satisfying boolean[], out is_partial boolean,
   out due_numbers int[], out due_at timestamptz[]) language plpgsql stable as $$
 begin
-  select array_agg(p.name order by p.number) into names from tasker_engine.template_steps p where p.template_id = _template_id;
-  select array_agg(coalesce(s.state in ('complete', 'resolved_manually'), true) order by p.number), bool_or(s.task_id is null)
-  into is_satisfying, is_partial
+  select array_agg(p.name order by p.number), bool_or(s.task_id is null),
+    array_agg(coalesce(s.state in ('complete', 'resolved_manually'), true) order by p.number)
+  into names, is_partial, is_satisfying
   from tasker_engine.template_steps p
   left join tasker_engine.steps s on s.task_id = _task_id and s.number = p.number where p.template_id = _template_id;
   if _is_due then

@@ -21,13 +21,16 @@ declare
   cursors jsonb[];
   recorded_tasks uuid[]; recorded_numbers int[];  -- what this call has recorded
   done_tasks uuid[]; done_numbers int[];  -- what satisfies its children from now on
-  undone_tasks uuid[]; undone_numbers int[];  -- what failed
+  undone_tasks uuid[]; undone_numbers int[]; undone_changes tasker_engine.task_change[];  -- what failed
+  done record;
   gone record;
   ended tasker_engine.batch_change[];  -- members of batches
   grown record;
-  changes tasker_engine.task_change[] := '{}';
+  changes tasker_engine.task_change[];
 begin
-  perform tasker_engine.drop_grants(_session, _finished_grants);
+  if _finished_grants <> '{}' then
+    perform tasker_engine.drop_grants(_session, _finished_grants);
+  end if;
   if turn = 0 then
     _channels := '{}';
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
@@ -43,14 +46,17 @@ begin
   if 'decided' = any (_kinds) then
     select * into _kinds, _payloads from tasker_engine.refuse_decisions(held, _task_ids, _numbers, _kinds, _payloads);
   end if;
-  select * into done_tasks, done_numbers from tasker_engine.record_successes(
-    _session, held, _task_ids, _numbers, _attempts, _kinds, _payloads, _run_s, _now);
+  done := tasker_engine.record_successes(_session, held, _task_ids, _numbers, _attempts, _kinds, _payloads, _run_s, _now);
+  done_tasks := done.done_tasks;
+  done_numbers := done.done_numbers;
+  changes := done.changes;
   recorded_tasks := done_tasks;
   recorded_numbers := done_numbers;
   if cardinality(done_tasks) < cardinality(_task_ids) then
     locked := array(select h.task_id from unnest(held) h);
-    select * into undone_tasks, undone_numbers, changes from tasker_engine.record_failures(
+    select * into undone_tasks, undone_numbers, undone_changes from tasker_engine.record_failures(
       _session, locked, _task_ids, _numbers, _attempts, _kinds, _payloads, _retry_after_s, _run_s, _now, _chance);
+    changes := changes || undone_changes;
     recorded_tasks := recorded_tasks || undone_tasks;
     recorded_numbers := recorded_numbers || undone_numbers;
   end if;
@@ -58,9 +64,8 @@ begin
     return query select * from tasker_engine.reported_events(recorded_tasks, recorded_numbers, _task_ids, _numbers, _kinds, _now);
   end if;
   if is_growing then
-    ended := tasker_engine.ended_members(done_tasks, done_numbers, undone_tasks, undone_numbers, changes);
+    ended := tasker_engine.ended_members(done_tasks, done_numbers, undone_tasks, undone_numbers, undone_changes);
   end if;
-  changes := changes || array(select row(d, -1, -1, 0, 0)::tasker_engine.task_change from unnest(done_tasks) d);
   if 'decided' = any (_kinds) then
     select * into gone from tasker_engine.decide(held, done_tasks, done_numbers);
     changes := changes || array(select row(g, -1, 0, 0, 0)::tasker_engine.task_change from unnest(gone.gone_tasks) g);

@@ -10,53 +10,46 @@ create or replace function tasker_engine.submit_here(
 returns setof tasker_engine.reply language plpgsql as $$
 declare
   turn int := tasker_engine.begin_turn(_session);
-  first_seq bigint := (select last_value from tasker_engine.ready_seq_seq);
-  ids uuid[];
-  are_duplicates boolean[];
-  taken record;
+  taker tasker_engine.taker;
+  done record;
 begin
-  select array_agg(s.task_id), array_agg(s.is_duplicate) into ids, are_duplicates
-  from tasker_engine.submit(_namespace, _template, _version, _task_ids, _contexts, _options, _now) s;
-  return query select 'submitted', d.task_id, null::int, null::int, null::int, null::int,
-    case when d.is_duplicate then 'duplicate' end, null::json
-  from unnest(ids, are_duplicates) as d(task_id, is_duplicate);
   if turn = 0 then
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
-    return;
+  else
+    if turn = 2 and tasker_engine.is_any_in_trouble() then
+      select * into _channels, _pools from tasker_engine.passable(_channels, _pools);
+    end if;
+    taker := row(_session, _channels, _pools, _free);
   end if;
-  if turn = 2 and tasker_engine.is_any_in_trouble() then
-    select * into _channels, _pools from tasker_engine.passable(_channels, _pools);
-  end if;
-  select * into taken from tasker_engine.take_new(
-    array(select d.id from unnest(ids, are_duplicates) as d(id, is_duplicate) where not is_duplicate), first_seq,
-    _channels, _pools, _free);
-  if cardinality(taken.task_ids) > 0 then
-    return query select * from tasker_engine.grant_steps(_session, taken.task_ids, taken.places, tasker_engine.clock(_now));
-    return query select * from tasker_engine.payloads(taken.task_ids, taken.numbers, true);
+  _now := tasker_engine.clock(_now);
+  done := tasker_engine.submit_tasks(_namespace, _template, _version, _task_ids, _contexts, _options, _now, taker);
+  return query select 'submitted', m.id, null::int, null::int, null::int, null::int,
+    case when m.is_duplicate then 'duplicate' end, null::json
+  from unnest(done.ids, done.are_duplicates) as m(id, is_duplicate);
+  if cardinality(done.taken_tasks) > 0 then
+    return query select * from tasker_engine.grant_new(_session, done.taken_tasks, done.taken_numbers);
   end if;
 end $$;
 
--- take_new: removes from the lanes what this transaction has put there for these new tasks, from _first_seq on, as far as
--- there is room. Nobody else has seen these rows, and nobody else can hold their steps.
-create or replace function tasker_engine.take_new(
-  _task_ids uuid[], _first_seq bigint, _channels int[], _pools int[], _free int[],
-  out task_ids uuid[], out numbers int[], out places tid[]) language plpgsql as $$
+-- grant_new: first steps that were in process from the start, as rows of a claim.
+create or replace function tasker_engine.grant_new(_session int, _task_ids uuid[], _numbers int[])
+returns setof tasker_engine.reply language plpgsql as $$
 begin
-  with lying as materialized (
-    select r.ctid as ready_place, r.task_id, r.number, served.pool,
-      row_number() over (partition by served.pool order by r.seq) as rank
-    from unnest(_channels, _pools) as served(channel_id, pool)
-    cross join lateral (
-      select n.lane from tasker_engine.lanes n where n.channel_id = served.channel_id and n.kind = 0 offset 0) l
-    cross join lateral (
-      select n.ctid, n.seq, n.task_id, n.number from tasker_engine.ready n
-      where n.lane = l.lane and n.seq >= _first_seq and n.task_id = any (_task_ids) offset 0) r),
-  removed as (
-    delete from tasker_engine.ready r using lying l where r.ctid = l.ready_place and l.rank <= _free[l.pool])
-  select coalesce(array_agg(l.task_id), '{}'), coalesce(array_agg(l.number), '{}'), coalesce(array_agg(s.place), '{}')
-  into task_ids, numbers, places
-  from lying l
-  cross join lateral (
-    select n.ctid as place from tasker_engine.steps n where n.task_id = l.task_id and n.number = l.number offset 0) s
-  where l.rank <= _free[l.pool];
+  return query
+  with granted as (
+    insert into tasker_engine.grants (session_id, task_ids, numbers) values (_session, _task_ids, _numbers) returning grant_no),
+  task as materialized (
+    select t.task_id, t.template_id, t.is_checked, i.bytes, i.context, i.correlation_id, sum(i.bytes) over (order by t.task_id) as total
+    from (select distinct u.task_id from unnest(_task_ids) as u(task_id)) g
+    cross join lateral (select * from tasker_engine.tasks n where n.task_id = g.task_id offset 0) t
+    cross join lateral (select * from tasker_engine.inputs n where n.task_id = g.task_id offset 0) i)
+  select 'batch', null::uuid, null::int, null::int, null::int, null::int, g.grant_no::text, null::json from granted g
+  union all
+  select 'grant', t.task_id, u.number, 1, 0, t.template_id, null,
+    case when not t.is_checked then json_build_object('is_alone', false, 'is_unchecked', true) end
+  from unnest(_task_ids, _numbers) as u(task_id, number) join task t on t.task_id = u.task_id
+  union all
+  select 'inputs', t.task_id, null, null, null, null, t.context::text,
+    case when t.correlation_id is not null then json_build_object('correlation_id', t.correlation_id) end
+  from task t where t.total <= tasker_engine.setting('grant_payload_bytes');
 end $$;
