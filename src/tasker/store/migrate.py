@@ -88,8 +88,8 @@ _LOADED = """
 insert into tasker_engine.functions_loaded (digest) values ('{}')
 on conflict (only_row) do update set digest = excluded.digest, loaded_at = clock_timestamp();
 """
-# What an older version called the same, with other arguments or another answer, would stand in the way or stay behind. What
-# policies depend on stays, and is replaced.
+# What an older version called the same, with other arguments or another answer, would stand in the way or stay behind.
+# What policies depend on stays, and is replaced.
 _CLEAR = """
 do $$ declare one regprocedure; begin
   for one in select oid from pg_proc where pronamespace = 'tasker_engine'::regnamespace loop
