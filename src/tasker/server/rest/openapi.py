@@ -159,7 +159,7 @@ def _success(route: Route, answer: Schema, components: dict[str, Schema]) -> Sch
 def _refusals(*statuses: int) -> Schema:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     made = {str(status): {"description": _REFUSALS[status], "content": content} for status in statuses or _REFUSALS}
-    return {**made, "default": {"description": "Something went wrong inside.", "content": content}}
+    return {**made, "500": {"description": "Something went wrong inside.", "content": content}}
 
 
 def _open(path: str, answer: Schema, summary: str, components: dict[str, Schema]) -> Schema:
