@@ -29,6 +29,7 @@ from tasker.store.connection import Connection, Pool, connect, create_pool, unav
 from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.migrate import migrate
 from tasker.store.reads import Reads
+from tasker.store.reads_rows import task_view
 from tasker.store.verbs import Submit, Submitted, Verbs
 from tasker.store.waits import ended_tasks
 from tasker.submission import Submission, SubmittedTask, TaskRequest, submitted
@@ -128,6 +129,7 @@ class Tasker(BreakerCalls):
                 self._handlers,
                 queues=self._queues,
                 ended=self._waiters.resolve,
+                is_awaited=self._waiters.is_awaited,
                 told=self._courier.told,
             )
             await self._worker.start()
@@ -204,8 +206,8 @@ class Tasker(BreakerCalls):
         if not ended.done():
             ended.cancel()
             raise WaitTimeout(f"task {task_uuid} has not ended within {timeout} s; it goes on")
-        ended.result()
-        return await self.get(task_uuid)
+        view = ended.result().view
+        return await self.get(task_uuid) if view is None else task_view(*view)
 
     async def get(self, task_uuid: UUID) -> TaskView:
         """The task with its steps, results and errors. Raises TaskNotFound."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from uuid import uuid4
+from collections.abc import Awaitable, Callable
+from uuid import UUID, uuid4
 
 import pytest
 from support.until import until
 from worker_support import Start
 
-from tasker import PermanentError, SyncTasker
+from tasker import PermanentError, StepContext, SyncTasker
 from tasker.model.errors import TaskerError, TaskNotFound, WaitTimeout
 from tasker.model.ids import uuid7
+from tasker.model.task import TaskView
 
 
 async def _nothing() -> None:
@@ -31,6 +33,36 @@ async def test_waiting_in_the_same_process_needs_no_poll(start: Start) -> None:
     for _ in range(5):
         task = await tasker.submit("flow", namespace="tests")
         assert (await tasker.wait(task.task_uuid, 5)).status == "complete"
+
+
+@pytest.mark.parametrize("graph", ["a -> b", "a, b", "a -> b, c"])
+async def test_the_report_that_ends_a_task_brings_what_it_has_become(start: Start, graph: str) -> None:
+    """Who waits in the same process asks the database nothing, and gets what a read would answer: when the task is
+    complete, when a last step failed for good, and when an earlier one did (which takes one read)."""
+    fails: set[str] = set()
+
+    async def work(context: StepContext) -> dict[str, str]:
+        if context.step_name in fails:
+            raise PermanentError("no", error_code="no")
+        return {"of": context.step_name}
+
+    tasker = await start(graph, {name: work for name in "abc" if name in graph})
+    for failing, reads in ((None, 0), (graph[-1], 0), ("a", None)):
+        fails = {failing} if failing else set()
+        task = await tasker.submit("flow", context={"n": 1}, namespace="tests")
+        asked, reading = 0, tasker.get
+
+        async def counted(task_uuid: UUID, reading: Callable[[UUID], Awaitable[TaskView]] = reading) -> TaskView:
+            nonlocal asked
+            asked += 1
+            return await reading(task_uuid)
+
+        tasker.get = counted  # type: ignore[method-assign]
+        found = await tasker.wait(task.task_uuid, 10)
+        tasker.get = reading  # type: ignore[method-assign]
+        assert found == await tasker.get(task.task_uuid)
+        assert found.status == ("error" if failing else "complete")
+        assert reads is None or asked == reads
 
 
 async def test_waiting_in_another_process_polls_once_for_all(start: Start) -> None:

@@ -41,8 +41,8 @@ class Engine:
     reads: Reads
     ask: Ask
     submit_many: SubmitMany
-    ended: Callable[[UUID], Awaitable[str]]
-    """Waits until a task has ended; its state, or `missing`."""
+    ended: Callable[[UUID], Awaitable[object]]
+    """Waits until a task has ended, or is found missing."""
     woken: Callable[[], None]
     """Tells workers, here and elsewhere, that there may be work."""
     limits: Limits

@@ -85,6 +85,8 @@ class Reply:
     """What members of batches work on: the id in the batch, and the cursor or item as JSON."""
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     ended: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
+    views: dict[UUID, tuple[str, str]] = field(default_factory=dict[UUID, tuple[str, str]])
+    """Awaited tasks that have ended, as `task_views` has them: JSON of the task and of its steps."""
     told: list[Told] = field(default_factory=list[Told])
     submitted: list[Submitted] = field(default_factory=list[Submitted])
     gone: list[tuple[UUID, int, int]] = field(default_factory=list[tuple[UUID, int, int]])
@@ -160,6 +162,8 @@ def _read_other(
 ) -> None:
     if kind == "ended":
         reply.ended.append((task_id, payload))
+    elif kind == "view":
+        reply.views[task_id] = payload, info or "[]"
     elif kind == "item":
         reply.items[task_id, number] = (orjson.loads(info or "{}")["batch_id"], payload)
     elif kind == "submitted":
@@ -186,9 +190,9 @@ class Verbs:
 
         self._submit = call("submit", "text text text uuid[] jsonb[] jsonb[]")
         self._submit_here = call("submit_here", "int int[] int[] int[] text text text uuid[] jsonb[] jsonb[]")
-        self._report = call(
-            "report", "int uuid[] int[] int[] text[] text[] float8[] float8[] bigint[] int[] int[] int[] bool"
-        )
+        report = "int uuid[] int[] int[] text[] text[] float8[] float8[] bigint[] int[] int[] int[] bool"
+        self._report = call("report", report)
+        self._report_awaited = call("report_awaited", f"uuid[] {report}")
         self._claim = call("claim", "int int[] int[] int[] bool")
         self._load = call("load", "uuid[] int[]")
         self._load_members = call("load_members", "uuid[] int[]")
@@ -231,11 +235,15 @@ class Verbs:
         free: Sequence[int],
         *,
         may_wait: bool = False,
+        awaited: Sequence[UUID] = (),
     ) -> Reply:
-        """Records outcomes; the reply's grants are the steps that these free."""
+        """Records outcomes; the reply's grants are the steps that these free. Of the `awaited` tasks that have ended it
+        has the views."""
+        query, more = (self._report_awaited, (awaited,)) if awaited else (self._report, ())
         return _read(
             await connection.fetch(
-                self._report,
+                query,
+                *more,
                 session,
                 report.task_ids,
                 report.numbers,

@@ -19,8 +19,8 @@ from uuid import UUID
 from tasker.store.connection import Connection
 
 _TIMED = re.compile(
-    r"select \* from \w+\.(submit|submit_here|report|claim|beat|checkpoint|open_session|end_session|sweep|act"
-    r"|take_events|settle_events|take_deliveries|settle_deliveries|hold_events|subscribe"
+    r"select \* from \w+\.(submit|submit_here|report|report_awaited|claim|beat|checkpoint|open_session|end_session"
+    r"|sweep|act|take_events|settle_events|take_deliveries|settle_deliveries|hold_events|subscribe"
     r"|add_to_dlq|update_dlq|requeue_dlq|rerun|create_job|drive_job|act_on_breaker)\((.*)\)",
     re.DOTALL,
 )
@@ -103,7 +103,7 @@ class TimedConnection:
             return (query, *args)
         more = [f"_now => ${len(args) + 1}::timestamptz"]
         values: list[Any] = [self._clock.now]
-        if verb[1] == "report":
+        if verb[1] in ("report", "report_awaited"):
             more.append(f"_chance => ${len(args) + 2}::float8")
             values.append(self._clock.chance)
         return (query[:-1] + (", " if verb[2] else "") + ", ".join(more) + ")", *args, *values)

@@ -34,6 +34,8 @@ class StepPlan:
     is_grown: bool
     """True where batches play a part: what it needs is looked at more closely."""
     has_checks: bool
+    is_last: bool
+    """True where no step waits for it: with its outcome the task may have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ def make_plan(template: Template, handlers: Mapping[str, Handler]) -> Plan:
     before = ancestors(template)
     numbers = {step.name: number for number, step in enumerate(template.steps, 1)}
     batches = frozenset(step.name for step in template.steps if step.is_batch)
+    parents = {name for step in template.steps for name in step.dependencies}
     steps: dict[int, StepPlan] = {}
     for number, step in enumerate(template.steps, 1):
         handler = _handler_of(template, step, handlers)
@@ -58,8 +61,19 @@ def make_plan(template: Template, handlers: Mapping[str, Handler]) -> Plan:
             needs -= {items_path(step.for_each, everything)[0]}  # a member is handed its item, not the whole list
         has_checks = template.enforce_schemas and step.result_schema is not None
         is_grown = step.is_batch or bool(needs & batches)
+        is_last = step.name not in parents
         steps[number] = StepPlan(
-            number, step, template, handler, needs, numbers, needs & batches, step.is_batch, is_grown, has_checks
+            number,
+            step,
+            template,
+            handler,
+            needs,
+            numbers,
+            needs & batches,
+            step.is_batch,
+            is_grown,
+            has_checks,
+            is_last,
         )
     return Plan(template, steps)
 
@@ -78,7 +92,17 @@ def unreadable_plan(template_id: int, number: int) -> StepPlan:
     template = Template(namespace="", name=f"template {template_id}", version="0", steps=(step,))
     nothing: frozenset[str] = frozenset()
     return StepPlan(
-        number, step, template, None, nothing, {}, nothing, is_batch=False, is_grown=False, has_checks=False
+        number,
+        step,
+        template,
+        None,
+        nothing,
+        {},
+        nothing,
+        is_batch=False,
+        is_grown=False,
+        has_checks=False,
+        is_last=False,
     )
 
 

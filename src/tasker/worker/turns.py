@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from tasker.model.outcome import released
@@ -37,13 +37,16 @@ CLAIM_PAUSE_S = 0.005
 FAREWELL_ROUNDS_MAX = 20
 
 
+Views = Mapping[UUID, tuple[str, str]]
+
+
 def unheard(outcomes: Sequence[Held], told: Sequence[Told]) -> None:
     """Nobody listens to domain events."""
 
 
 class Turns:
-    """The loop of one session. `ended` is told of each task that a report ended, `told` of the domain events that
-    steps of a report publish."""
+    """The loop of one session. `ended` is told of each task that a report ended, with what it has become where
+    `is_awaited` says that somebody waits for it; `told` of the domain events that steps of a report publish."""
 
     def __init__(
         self,
@@ -52,7 +55,8 @@ class Turns:
         admission: Admission,
         *,
         poll_s: float,
-        ended: Callable[[Sequence[tuple[UUID, str]]], None],
+        ended: Callable[[Sequence[tuple[UUID, str]], Views], None],
+        is_awaited: Callable[[UUID], bool] = lambda _: False,
         told: Callable[[Sequence[Held], Sequence[Told]], None] = unheard,
     ) -> None:
         self._told = told
@@ -61,6 +65,7 @@ class Turns:
         self._admission = admission
         self._poll_s = poll_s
         self._ended = ended
+        self._is_awaited = is_awaited
         self.executor: Executor
         self.serving = Serving()
         self.session = 0
@@ -232,13 +237,22 @@ class Turns:
     # Reporting ------------------------------------------------------------------------------------------------------
 
     async def _call_report(self, connection: Connection, batch: Batch, grants: list[int]) -> Reply:
-        report = Report()
+        report, awaited = Report(), list[UUID]()
         for held in batch.outcomes:
             assert held.outcome is not None  # noqa: S101 - only finished steps are in the outbox
             report.add(held.task_id, held.number, held.attempt, held.outcome, held.run_s)
+            if held.plan.is_last and self._is_awaited(held.task_id):
+                awaited.append(held.task_id)
         self._asked = self._room()
         return await self._verbs.report(
-            connection, self.session, report, grants, self.serving, self._asked, may_wait=batch.is_late
+            connection,
+            self.session,
+            report,
+            grants,
+            self.serving,
+            self._asked,
+            may_wait=batch.is_late,
+            awaited=awaited,
         )
 
     async def _reported(self, connection: Connection, batch: Batch, reply: Reply) -> None:
@@ -252,7 +266,7 @@ class Turns:
         if reply.told:
             self._told(batch.outcomes, reply.told)
         if reply.ended:
-            self._ended(reply.ended)
+            self._ended(reply.ended, reply.views)
 
     # Taking in ------------------------------------------------------------------------------------------------------
 

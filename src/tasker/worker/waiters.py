@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from tasker.model.errors import TaskerError
@@ -13,18 +14,27 @@ from tasker.worker.log import log
 POLL_FIRST_S, POLL_MAX_S = 0.02, 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The state in which a task ended; and what it has become, where the report that ended it said so (JSON of the task
+    and of its steps)."""
+
+    state: str
+    view: tuple[str, str] | None = None
+
+
 class Waiters:
     """Futures of tasks that somebody waits for. `ask` answers which of some tasks have ended."""
 
     def __init__(self, ask: Callable[[Sequence[UUID]], Awaitable[list[tuple[UUID, str]]]]) -> None:
         self._ask = ask
-        self._waiting: dict[UUID, list[asyncio.Future[str]]] = {}
+        self._waiting: dict[UUID, list[asyncio.Future[Ended]]] = {}
         self._poll: asyncio.Task[None] | None = None
         self._wait_s = POLL_FIRST_S
 
-    async def wait(self, task_id: UUID) -> str:
-        """The state in which the task ended."""
-        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async def wait(self, task_id: UUID) -> Ended:
+        """How the task ended."""
+        future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(task_id, []).append(future)
         self._wait_s = POLL_FIRST_S
         if self._poll is None or self._poll.done():
@@ -34,12 +44,16 @@ class Waiters:
         finally:
             self._forget(task_id, future)
 
-    def resolve(self, ended: Sequence[tuple[UUID, str]]) -> None:
-        """These tasks have ended."""
+    def is_awaited(self, task_id: UUID) -> bool:
+        """True when somebody waits for the task."""
+        return task_id in self._waiting
+
+    def resolve(self, ended: Sequence[tuple[UUID, str]], views: Mapping[UUID, tuple[str, str]] | None = None) -> None:
+        """These tasks have ended; some are known already as they are now."""
         for task_id, state in ended:
             for future in self._waiting.get(task_id, ()):
                 if not future.done():
-                    future.set_result(state)
+                    future.set_result(Ended(state, views.get(task_id) if views else None))
 
     async def close(self) -> None:
         """Stops polling; who still waits is told so."""
@@ -51,7 +65,7 @@ class Waiters:
                 if not future.done():
                     future.set_exception(TaskerError("this Tasker was stopped while a task was waited for; it goes on"))
 
-    def _forget(self, task_id: UUID, future: asyncio.Future[str]) -> None:
+    def _forget(self, task_id: UUID, future: asyncio.Future[Ended]) -> None:
         futures = self._waiting.get(task_id, [])
         if future in futures:
             futures.remove(future)

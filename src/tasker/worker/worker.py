@@ -27,7 +27,7 @@ from tasker.worker.host import end_dead_neighbours, host_name
 from tasker.worker.log import log
 from tasker.worker.slots import Slots
 from tasker.worker.submissions import Answer, Prepare
-from tasker.worker.turns import Turns, unheard
+from tasker.worker.turns import Turns, Views, unheard
 
 _GOODBYE_S = 3.0
 _CALL_S, _CALL_MAX_S = 1.0, 60.0
@@ -38,8 +38,8 @@ _CALM_S = 30.0
 class Worker:
     """Runs the steps of these handlers, in these queues (None: all), until stop().
 
-    `ended` is told of tasks that end here, `told` of domain events of steps that ended here; `session_opened` of each
-    session's number.
+    `ended` is told of tasks that end here, with what those have become for which `is_awaited` answers yes; `told` of
+    domain events of steps that ended here; `session_opened` of each session's number.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ class Worker:
         *,
         queues: Sequence[str] | None = None,
         name: str | None = None,
-        ended: Callable[[Sequence[tuple[UUID, str]]], None] = lambda _: None,
+        ended: Callable[[Sequence[tuple[UUID, str]], Views], None] = lambda _, __: None,
+        is_awaited: Callable[[UUID], bool] = lambda _: False,
         told: Callable[[Sequence[Held], Sequence[Told]], None] = unheard,
         session_opened: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -64,7 +65,9 @@ class Worker:
         sizes = [settings.concurrency, settings.threads, settings.cpu_processes]
         self._slots = Slots(sizes)
         admission = Admission(self._verbs, handlers, settings.schema_name)
-        self.turns = Turns(self._verbs, self._slots, admission, poll_s=settings.poll_s, ended=ended, told=told)
+        self.turns = Turns(
+            self._verbs, self._slots, admission, poll_s=settings.poll_s, ended=ended, is_awaited=is_awaited, told=told
+        )
         self._checkpoints = Checkpoints(
             dsn, self._verbs, lambda: self.turns.session, bytes_max=settings.checkpoint_bytes_max
         )
