@@ -29,7 +29,8 @@ def template(namespace: str, name: str = "order") -> str:
     """A template of that namespace."""
     return (
         f"tasker: 1\nnamespace_name: {namespace}\nname: {name}\nversion: 1.0.0\nsteps:\n"
-        "  - {name: check, handler: check}\n  - {name: charge, handler: charge, dependencies: [check]}\n"
+        "  - {name: check, handler: check}\n  - {name: charge, handler: charge, dependencies: [check],\n"
+        f"     system_dependency: gateway-of-{namespace}}}\n"
     )
 
 

@@ -49,7 +49,12 @@ INPUTS: dict[str, Input] = {
     "compare_versions": lambda n: {"query": "old=1.0.0&new=1.0.0"},
     "add_dlq_entry": lambda n: {"body": {"task_uuid": n["task_uuid"]}},
     "update_dlq_entry": lambda n: {"body": {"resolution_notes": "looked at"}},
-    **dict.fromkeys(("list_tasks", "watch_tasks", "list_templates", "list_handlers", "list_dlq"), _of_namespace),
+    **dict.fromkeys(("get_breaker", "list_breaker_moves"), lambda n: {"query": f"breaker={n['breaker']}"}),
+    **dict.fromkeys(("open_breaker", "reset_breaker"), lambda n: {"body": {"breaker": n["breaker"]}}),
+    "set_breaker_limits": lambda n: {"body": {"breaker": n["breaker"], "probes": 2}},
+    **dict.fromkeys(
+        ("list_tasks", "watch_tasks", "list_templates", "list_handlers", "list_dlq", "list_breakers"), _of_namespace
+    ),
     "create_job": lambda n: {"body": {"action": "pause", "filter": {"namespace": n["namespace"], "name": "order"}}},
     "rerun_task": lambda n: {"body": {"from_step": "check"}},
     **dict.fromkeys(("get_performance", "get_bottlenecks", "get_durations", "get_throughput"), _of_namespace),
@@ -89,6 +94,7 @@ def names_of(api: Api, namespace: str) -> Names:
         "step_uuid": str(step_uuid(task, 2)),
         "dlq_entry_uuid": str(api.entries[namespace]),
         "job_uuid": str(api.jobs[namespace]),
+        "breaker": f"gateway-of-{namespace}",
     }
 
 

@@ -120,7 +120,20 @@ def at(path: str, query: str = "") -> Question:
     return question
 
 
-_PARTS = (*("", "/summary", "/history", "/context", "/workflow_steps", "/why", "/analysis", "/lineage", "/events"),)
+_PARTS = (
+    *(
+        "",
+        "/summary",
+        "/history",
+        "/context",
+        "/workflow_steps",
+        "/why",
+        "/analysis",
+        "/lineage",
+        "/batches",
+        "/events",
+    ),
+)
 FILTERS = (
     "", "namespace={mine}", "namespace={other}", "tag=tag-{other}", "initiator=by-{other}", "name=order",
     "status=pending", "status=steps_in_process&status=error", "version=1.0.0",
@@ -136,6 +149,10 @@ QUESTIONS: list[Question] = [
     *(at(f"/v1/{path}") for path in ("templates", "namespaces", "handlers", "dlq", "dlq/stats", "dlq/staleness")),
     *(at(path) for path in ("/v1/dlq/investigation-queue", "/v1/workers", "/config")),
     *(at(f"/v1/{path}") for path in ("jobs", "analytics/performance", "analytics/bottlenecks", "analytics/durations")),
+    at("/v1/breakers"),
+    *(at("/v1/breakers", f"namespace={{{whose}}}") for whose in ("mine", "other")),
+    *(at("/v1/breakers/one", f"breaker=gateway-of-{{{whose}}}") for whose in ("mine", "other")),
+    at("/v1/breakers/moves", "breaker=gateway-of-{other}"),
     *(at(f"/v1/templates/{{{whose}}}/order{part}") for whose in ("mine", "other") for part in VIEWS),
 ]  # fmt: skip
 

@@ -19,6 +19,7 @@ from tasker.model.states import TERMINAL_TASK_STATES
 from tasker.operations import OPERATIONS
 from tasker.operations.accounts import Move, TaskData, TaskSummaryResponse
 from tasker.operations.analytics import TaskAnalysis
+from tasker.operations.batches import BatchInfo
 from tasker.operations.lists import TaskListResponse
 from tasker.operations.publishing import PublishedTemplate, PublishedTemplates
 from tasker.operations.reasons import TaskWhy
@@ -172,6 +173,10 @@ class AsyncTaskerClient(AsyncOversight):
     def watch_tasks(self, *, namespace: str | None = None, cursor: str | None = None) -> AsyncGenerator[Update]:
         """Where each task that moves stands, from now on, or from the cursor of an update on."""
         return self._http.stream(OPERATIONS["watch_tasks"], {"namespace": namespace, "cursor": cursor})
+
+    async def list_batches(self, task_uuid: Id) -> list[BatchInfo]:
+        """How far the batches of a task have come; those that have begun. Raises TaskNotFound."""
+        return await self.call("list_batches", task_uuid=task_uuid)
 
     async def cancel_task(self, task_uuid: Id, **about: Any) -> TaskResponse:
         """Ends a task. `about`: reason, actor, seen_state, act_id. Raises TaskNotFound, ActionForbidden."""

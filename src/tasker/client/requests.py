@@ -86,6 +86,13 @@ PLACES: dict[str, Place] = {
     "get_bottlenecks": Place("GET", "/v1/analytics/bottlenecks"),
     "get_durations": Place("GET", "/v1/analytics/durations"),
     "get_throughput": Place("GET", "/v1/analytics/throughput"),
+    "list_batches": Place("GET", f"{_TASK}/batches"),
+    "list_breakers": Place("GET", "/v1/breakers"),
+    "get_breaker": Place("GET", "/v1/breakers/one"),
+    "list_breaker_moves": Place("GET", "/v1/breakers/moves"),
+    "open_breaker": Place("POST", "/v1/breakers/open"),
+    "reset_breaker": Place("POST", "/v1/breakers/reset"),
+    "set_breaker_limits": Place("POST", "/v1/breakers/limits"),
     "get_config": Place("GET", "/config"),
 }
 """Where each operation is, by its name; a test holds it against the server's own table."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from tasker.client.filling import Id, act_fields, job_fields
 from tasker.operations.analytics import BottleneckAnalysis, GroupOfDurations, IntervalFigures, PerformanceMetrics
+from tasker.operations.breakers import BreakerInfo, BreakerMove
 from tasker.operations.configuration import ConfigResponse
 from tasker.operations.dlq import (
     DlqEntry,
@@ -94,6 +95,33 @@ class Oversight:
     def stop_job(self, job_uuid: Id, *, actor: str | None = None) -> JobInfo:
         """Stops a job where it is; what it has done stays done."""
         return self.call("stop_job", job_uuid=job_uuid, actor=actor)
+
+    # Breakers -------------------------------------------------------------------------------------------------------
+
+    def list_breakers(self, *, namespace: str | None = None) -> list[BreakerInfo]:
+        """The breakers of the outside systems that steps depend on, by name."""
+        return self.call("list_breakers", namespace=namespace)
+
+    def get_breaker(self, breaker: str) -> BreakerInfo:
+        """A breaker with its limits. Raises BreakerNotFound."""
+        return self.call("get_breaker", breaker=breaker)
+
+    def list_breaker_moves(self, breaker: str, *, limit: int = 100) -> list[BreakerMove]:
+        """The last moves of a breaker, the newest first."""
+        return self.call("list_breaker_moves", breaker=breaker, limit=limit)
+
+    def open_breaker(self, breaker: str, *, for_s: float | None = None, **about: Any) -> BreakerInfo:
+        """Opens a breaker, for so many seconds or until it is reset. `about`: reason, actor, act_id."""
+        return self.call("open_breaker", breaker=breaker, for_s=for_s, **act_fields(about))
+
+    def reset_breaker(self, breaker: str, **about: Any) -> BreakerInfo:
+        """Closes a breaker, and forgets the failures; see open_breaker."""
+        return self.call("reset_breaker", breaker=breaker, **act_fields(about))
+
+    def set_breaker_limits(self, breaker: str, **limits: Any) -> BreakerInfo:
+        """Sets failure_threshold, success_threshold, probes, reset_s, reset_max_s; those in `as_fleet` are the fleet's
+        again. Also reason, actor, act_id."""
+        return self.call("set_breaker_limits", breaker=breaker, **act_fields(limits))
 
     # Figures --------------------------------------------------------------------------------------------------------
 

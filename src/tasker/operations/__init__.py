@@ -19,6 +19,8 @@ from tasker.operations.registry import stream as stream
 _TOPICS = (
     "accounts",
     "analytics",
+    "batches",
+    "breakers",
     "configuration",
     "dlq",
     "fleet",

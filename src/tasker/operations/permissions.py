@@ -23,8 +23,11 @@ PERMISSIONS = (
     "system:analytics_read",
     "worker:config_read",
     "worker:templates_read",
+    "breakers:read",
+    "breakers:act",
 )
-"""The 17 of tasker-core, and `templates:publish`: who may check a template may not yet change what tasks run."""
+"""The 17 of tasker-core; `templates:publish`, because who may check a template may not yet change what tasks run; and
+resources of their own for what tasker-core has not: so that no `resource:*` of before grants them."""
 RESOURCES = tuple(dict.fromkeys(permission.partition(":")[0] for permission in PERMISSIONS))
 EVERY_PERMISSION = frozenset(f"{resource}:*" for resource in RESOURCES)
 """All of them, as `resource:*`."""

@@ -20,7 +20,9 @@ class Breakers:
     """The breakers of one schema. A method takes the connection to use; none keeps state."""
 
     def __init__(self, schema: str = sql.DEFAULT_SCHEMA) -> None:
-        self._list = sql.in_schema("select * from tasker_engine.read_breakers($1::text[], _now => $2)", schema)
+        self._list = sql.in_schema(
+            "select * from tasker_engine.read_breakers_of($1::text[], $2::text[], _now => $3)", schema
+        )
         self._moves = sql.in_schema("select * from tasker_engine.read_breaker_moves($1::text, $2::int)", schema)
         self._act = sql.in_schema(
             "select * from tasker_engine.act_on_breaker($1::uuid, $2::text, $3::text, $4::jsonb, $5::text, $6::text)",
@@ -28,16 +30,31 @@ class Breakers:
         )
 
     async def list(
-        self, connection: Connection, names: Sequence[str] | None = None, *, now: datetime | None = None
+        self,
+        connection: Connection,
+        names: Sequence[str] | None = None,
+        *,
+        namespaces: Sequence[str] | None = None,
+        now: datetime | None = None,
     ) -> list[BreakerInfo]:
-        """Breakers by name: these (what does not exist is left out), or all. `now`: else the database's clock."""
+        """Breakers by name: these (what does not exist is left out), or all. `now`: else the database's clock.
+
+        With `namespaces` those that steps there depend on, and of what lies behind them what is of these.
+        """
         with translating():
-            found = await connection.fetch(self._list, names, now)
+            found = await connection.fetch(self._list, names, namespaces, now)
         return [_breaker(row) for row in found]
 
-    async def one(self, connection: Connection, name: str, *, now: datetime | None = None) -> BreakerInfo:
+    async def one(
+        self,
+        connection: Connection,
+        name: str,
+        *,
+        namespaces: Sequence[str] | None = None,
+        now: datetime | None = None,
+    ) -> BreakerInfo:
         """The breaker of that name. Raises BreakerNotFound."""
-        found = await self.list(connection, [name], now=now)
+        found = await self.list(connection, [name], namespaces=namespaces, now=now)
         if not found:
             raise BreakerNotFound(
                 f'there is no breaker "{name}": `tasker breaker list` shows those that templates and handlers name'

@@ -16,7 +16,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     ),
     "submitter": ("tasks:create", "tasks:read", "templates:read"),
     "operator": (
-        *("tasks:*", "steps:*", "dlq:*", "templates:read", "templates:validate"),
+        *("tasks:*", "steps:*", "dlq:*", "breakers:*", "templates:read", "templates:validate"),
         *("system:analytics_read", "system:handlers_read", "worker:templates_read"),
     ),
     "admin": tuple(sorted(EVERY_PERMISSION)),

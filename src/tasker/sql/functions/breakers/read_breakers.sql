@@ -5,10 +5,23 @@ create or replace function tasker_engine.read_breakers(
 returns table (
   name text, state text, failures int, successes int, openings int, changed_at timestamptz, open_until timestamptz,
   for_s double precision, running_probes int, waiting int, handlers text[], failure_threshold int, success_threshold int, probes int,
+  reset_s double precision, reset_max_s double precision, why text) language sql stable as $$
+  select * from tasker_engine.read_breakers_of(_names, null, _count_max, _now)
+$$;
+
+-- read_breakers_of: the same of breakers that steps of these namespaces depend on (null: of all), and of what waits behind them
+-- what is of these namespaces.
+create or replace function tasker_engine.read_breakers_of(
+  _names text[], _namespaces text[], _count_max int default 10000, _now timestamptz default null)
+returns table (
+  name text, state text, failures int, successes int, openings int, changed_at timestamptz, open_until timestamptz,
+  for_s double precision, running_probes int, waiting int, handlers text[], failure_threshold int, success_threshold int, probes int,
   reset_s double precision, reset_max_s double precision, why text)
 language plpgsql stable
 set plan_cache_mode = force_custom_plan set enable_indexscan = on set enable_indexonlyscan = on set enable_seqscan = off as $$
 #variable_conflict use_column
+declare
+  reached int[] := array(select n.namespace_id from tasker_engine.namespaces n where n.name = any (_namespaces));
 begin
   _now := coalesce(_now, clock_timestamp());
   return query
@@ -26,8 +39,10 @@ begin
     cross join lateral (
       select count(*) as ready from (
         select from tasker_engine.ready w where w.lane = n.lane and w.seq >= n.bound order by w.seq limit _count_max) w) r
-    where c.breaker_id = b.breaker_id) behind
+    where c.breaker_id = b.breaker_id and (_namespaces is null or c.namespace_id = any (reached))) behind
   where b.breaker_id > 0 and (_names is null or b.name = any (_names))
+    and (_namespaces is null or exists (
+      select from tasker_engine.channels c where c.breaker_id = b.breaker_id and c.namespace_id = any (reached)))
   order by b.name;
 end $$;
 
