@@ -94,7 +94,7 @@ class Figure:
         return self.at_once_ms <= MS_MAX and self.ratio >= RATIO_MIN
 
 
-def template(steps: int, seed: int = 1) -> Template:
+def template(steps: int, seed: int = 1, namespace: str = "bench") -> Template:
     """A random graph: a step depends on three of the forty before it, the first twenty on none."""
     chance = random.Random(seed)  # noqa: S311 - not a secret
     made: list[Step] = []
@@ -103,14 +103,14 @@ def template(steps: int, seed: int = 1) -> Template:
         parents = sorted(chance.sample(near, min(3, len(near)))) if number >= 20 else []
         names = tuple(f"s{parent}" for parent in parents)
         made.append(Step(name=f"s{number}", handler=HandlerRef(callable="work"), dependencies=names))
-    return Template(namespace="bench", name="analysis", version="1.0.0", steps=tuple(made))
+    return Template(namespace=namespace, name="analysis", version="1.0.0", steps=tuple(made))
 
 
-async def half_done_task(connection: Connection, steps: int) -> UUID:
+async def half_done_task(connection: Connection, steps: int, namespace: str = "bench") -> UUID:
     """A task half of whose steps are complete; some are with a worker."""
     verbs, task = Verbs(), uuid7()
-    await publish(connection, verbs, template(steps))
-    await verbs.submit(connection, Submit("bench", "analysis", None, [task], ['{"order": 1}'], None))
+    await publish(connection, verbs, template(steps, namespace=namespace))
+    await verbs.submit(connection, Submit(namespace, "analysis", None, [task], ['{"order": 1}'], None))
     session = await verbs.open_session(connection, uuid7(), "bench", "here", 1, 3600)
     channels = [channel for channel, _ in await verbs.serve(connection, session, ["work"], None)]
     serving, done = Serving(channels, [1] * len(channels)), 0

@@ -80,12 +80,20 @@ class Line:
         """Sends a request and reads the answer; RuntimeError where it is not 200."""
         content = orjson.dumps(body)
         head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        self._writer.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+        await self._ask(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+
+    async def get(self, path: str, key: str) -> bytes:
+        """The answer to a question of the holder of an API key; RuntimeError where it is not 200."""
+        return await self._ask(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\n\r\n".encode())
+
+    async def _ask(self, request: bytes) -> bytes:
+        self._writer.write(request)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", answer)
         text = await self._reader.readexactly(int(length[1]) if length else 0)
         if not answer.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(text.decode())
+        return text
 
     def close(self) -> None:
         """Hangs up."""
