@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from doors import SECRET, Door
 from fastapi import FastAPI
@@ -20,7 +20,9 @@ from tasker.model.task import TaskFilter
 from tasker.server.auth import Authenticator
 from tasker.server.auth.wiring import authenticator
 from tasker.settings import Settings
+from tasker.store import events as outbox
 from tasker.store.dlq import add_entry
+from tasker.store.events import Made
 from tasker.store.jobs import create_job
 from tasker.templates import load_text
 
@@ -29,7 +31,8 @@ def template(namespace: str, name: str = "order") -> str:
     """A template of that namespace."""
     return (
         f"tasker: 1\nnamespace_name: {namespace}\nname: {name}\nversion: 1.0.0\nsteps:\n"
-        "  - {name: check, handler: check}\n  - {name: charge, handler: charge, dependencies: [check],\n"
+        "  - {name: check, handler: check, publishes_events: [{name: order.checked}]}\n"
+        "  - {name: charge, handler: charge, dependencies: [check],\n"
         f"     system_dependency: gateway-of-{namespace}}}\n"
     )
 
@@ -59,6 +62,7 @@ class Api:
     tasks: dict[str, UUID] = field(default_factory=dict[str, UUID])
     entries: dict[str, UUID] = field(default_factory=dict[str, UUID])
     jobs: dict[str, UUID] = field(default_factory=dict[str, UUID])
+    events: dict[str, UUID] = field(default_factory=dict[str, UUID])
 
     async def call(
         self,
@@ -114,6 +118,7 @@ class Api:
         try:
             session = await engine.session(["check"])
             await session.succeed(*await session.claim(), result={"of": f"secret of {namespace}"})
+            self.events[namespace] = await _publish_event(engine, namespace)
         finally:
             await engine.close()
 
@@ -129,6 +134,16 @@ class Api:
     async def key(self, *permissions: str, namespaces: Iterable[str] | None = None, **options: Any) -> dict[str, str]:
         """The headers of a new key that may that."""
         return {"x-api-key": (await self.door.make(*permissions, namespaces=namespaces, **options)).text}
+
+
+async def _publish_event(engine: Engine, namespace: str) -> UUID:
+    """Makes an event of what the outbox was told last, as a courier does; its id."""
+    owner, on = uuid4(), engine.connection
+    (taken,) = await outbox.take_events(on, owner, [], 10, 30, schema="tasker_engine")
+    payload = json.dumps({"of": f"secret of {namespace}"})
+    made = Made(taken.seq, "published", payload, "{}")
+    assert await outbox.settle_events(on, owner, [made], schema="tasker_engine") == 1
+    return taken.occurrence.event_id
 
 
 class _Exchange:

@@ -14,9 +14,11 @@ from support.engine import Engine
 from tasker.model.errors import ActionForbidden, Forbidden, NotFound, TaskNotFound
 from tasker.model.ids import uuid7
 from tasker.model.task import TaskFilter
+from tasker.model.template import EventDeclaration
 from tasker.store.breakers import Breakers
 from tasker.store.confined import ConfinedVerbs, Confinement
 from tasker.store.connection import Connection
+from tasker.store.event_lists import list_events, read_event
 from tasker.store.jobs import create_job, drive_job, read_job, stop_job
 from tasker.store.overviews import TaskQuery, find_task_ids, task_overviews
 from tasker.store.reads import Reads
@@ -26,7 +28,7 @@ from tasker.store.verbs import Submit
 NOT_READ = {
     *("api_keys", "identities", "grants", "sweeps", "failures", "migrations", "functions_loaded"),
     *("breaker_moves", "breaker_signals"),
-    *("template_events", "events", "event_subscribers", "event_deliveries"),
+    *("template_events", "event_subscribers", "event_deliveries"),
 }
 """Tables that confined callers have no business with, whatever the namespace."""
 OF_ALL = {"sessions", "fields"}
@@ -34,7 +36,7 @@ OF_ALL = {"sessions", "fields"}
 DEFINERS = {
     *("reached_namespaces", "submit_confined", "act_confined", "publish_confined"),
     *("find_task_ids", "search_tasks", "count_tasks", "add_to_dlq", "update_dlq", "requeue_dlq"),
-    *("create_job", "drive_job", "stop_job", "rerun"),
+    *("create_job", "drive_job", "stop_job", "rerun", "events_end"),
 }
 
 
@@ -330,3 +332,22 @@ async def test_breakers_of_what_we_use_are_seen(engine: Engine, plain: Connectio
     async with Confinement().transaction(plain, ["ours"]):
         assert [one.name for one in await Breakers().list(plain)] == ["ours only", "shared"]
     assert [one.name for one in await Breakers().list(plain)] == ["ours only", "shared", "theirs only"]
+
+
+async def test_events_of_our_templates_are_seen(engine: Engine, plain: Connection) -> None:
+    """The outbox shows what our steps tell; others' events are not listed, not found by their ids, and not counted."""
+    for namespace in ("ours", "theirs"):
+        told = (EventDeclaration(name=f"{namespace}.done"),)
+        await engine.publish("a", name=namespace, namespace=namespace, publishes_events=told)
+        await engine.submit_many(1, name=namespace)
+        session = await engine.session()
+        await session.succeed(*await session.claim())
+    every = await list_events(plain, statuses=["recorded"])
+    assert [one.name for one in every] == ["ours.done", "theirs.done"]
+    async with Confinement().transaction(plain, ["ours"]):
+        for newest_first in (False, True):
+            found = await list_events(plain, statuses=["recorded"], newest_first=newest_first)
+            assert [one.name for one in found] == ["ours.done"]
+        assert (await read_event(plain, every[0].event_id)).name == "ours.done"
+        with pytest.raises(NotFound):
+            await read_event(plain, every[1].event_id)

@@ -55,6 +55,7 @@ INPUTS: dict[str, Input] = {
     **dict.fromkeys(
         ("list_tasks", "watch_tasks", "list_templates", "list_handlers", "list_dlq", "list_breakers"), _of_namespace
     ),
+    **dict.fromkeys(("list_domain_events", "watch_domain_events"), _of_namespace),
     "create_job": lambda n: {"body": {"action": "pause", "filter": {"namespace": n["namespace"], "name": "order"}}},
     "rerun_task": lambda n: {"body": {"from_step": "check"}},
     **dict.fromkeys(("get_performance", "get_bottlenecks", "get_durations", "get_throughput"), _of_namespace),
@@ -95,6 +96,7 @@ def names_of(api: Api, namespace: str) -> Names:
         "dlq_entry_uuid": str(api.entries[namespace]),
         "job_uuid": str(api.jobs[namespace]),
         "breaker": f"gateway-of-{namespace}",
+        "event_id": str(api.events[namespace]),
     }
 
 

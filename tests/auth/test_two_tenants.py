@@ -88,7 +88,11 @@ async def town(database: str, door: Door) -> AsyncIterator[Town]:
             await api.make_job(namespace)
             everything = sorted(registry_permissions())
             tenants[namespace] = Tenant(namespace, await api.key(*everything, namespaces=[namespace]), {str(task)})
-            tenants[namespace].ids |= {str(api.entries[namespace]), str(api.jobs[namespace])}
+            tenants[namespace].ids |= {
+                str(api.entries[namespace]),
+                str(api.jobs[namespace]),
+                str(api.events[namespace]),
+            }
         yield Town(api, tenants)
 
 
@@ -106,6 +110,16 @@ def of_task(path: str, *, mine: bool = True, method: str = "GET", body: Any = No
     def question(town: Town, tenant: Tenant) -> tuple[str, str, Any, str]:
         task = town.api.tasks[tenant.namespace if mine else town.other(tenant).namespace]
         return method, f"/v1/tasks/{task}{path}", body, ""
+
+    return question
+
+
+def of_event(*, mine: bool) -> Question:
+    """A question about the tenant's own event, or about the other's."""
+
+    def question(town: Town, tenant: Tenant) -> tuple[str, str, Any, str]:
+        event = town.api.events[tenant.namespace if mine else town.other(tenant).namespace]
+        return "GET", f"/v1/events/{event}", None, ""
 
     return question
 
@@ -152,6 +166,11 @@ QUESTIONS: list[Question] = [
     at("/v1/breakers"),
     *(at("/v1/breakers", f"namespace={{{whose}}}") for whose in ("mine", "other")),
     *(at("/v1/breakers/one", f"breaker=gateway-of-{{{whose}}}") for whose in ("mine", "other")),
+    *(at("/v1/events", f"namespace={{{whose}}}") for whose in ("mine", "other")),
+    *(at("/v1/events", f"name=order.*&{more}") for more in ("", "newest_first=true", "status=recorded,published")),
+    at("/v1/events/stream", "cursor=0&namespace={other}"),
+    of_event(mine=True),
+    of_event(mine=False),
     at("/v1/breakers/moves", "breaker=gateway-of-{other}"),
     *(at(f"/v1/templates/{{{whose}}}/order{part}") for whose in ("mine", "other") for part in VIEWS),
 ]  # fmt: skip

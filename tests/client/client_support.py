@@ -51,7 +51,7 @@ class Awaited:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
-        if name in ("watch_task", "watch_tasks") or isgeneratorfunction(method):
+        if name.startswith("watch_") or isgeneratorfunction(method):
             return lambda *words, **named: _items(method(*words, **named))
 
         async def call(*words: Any, **named: Any) -> Any:

@@ -18,6 +18,7 @@ from tasker.operations.dlq import (
     Requeued,
     StalenessReport,
 )
+from tasker.operations.events import EventInfo, EventPage
 from tasker.operations.fleet import HandlerList, WorkerList
 from tasker.operations.jobs import ItemInfo, JobInfo, JobMade
 from tasker.operations.templates import NamespaceList
@@ -122,6 +123,17 @@ class AsyncOversight:
         """Sets failure_threshold, success_threshold, probes, reset_s, reset_max_s; those in `as_fleet` are the fleet's
         again. Also reason, actor, act_id."""
         return await self.call("set_breaker_limits", breaker=breaker, **act_fields(limits))
+
+    # Domain events --------------------------------------------------------------------------------------------------
+
+    async def list_domain_events(self, **which: Any) -> EventPage:
+        """A page of the outbox. `which`: name (patterns such as `order.*`), namespace, task_uuid, status, newest_first,
+        limit, cursor."""
+        return await self.call("list_domain_events", **which)
+
+    async def get_domain_event(self, event_id: Id) -> EventInfo:
+        """One event. Raises NotFound."""
+        return await self.call("get_domain_event", event_id=event_id)
 
     # Figures --------------------------------------------------------------------------------------------------------
 

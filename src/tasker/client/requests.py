@@ -93,6 +93,9 @@ PLACES: dict[str, Place] = {
     "open_breaker": Place("POST", "/v1/breakers/open"),
     "reset_breaker": Place("POST", "/v1/breakers/reset"),
     "set_breaker_limits": Place("POST", "/v1/breakers/limits"),
+    "list_domain_events": Place("GET", "/v1/events"),
+    "watch_domain_events": Place("GET", "/v1/events/stream"),
+    "get_domain_event": Place("GET", "/v1/events/{event_id}"),
     "get_config": Place("GET", "/config"),
 }
 """Where each operation is, by its name; a test holds it against the server's own table."""

@@ -22,6 +22,7 @@ from tasker.operations import OPERATIONS
 from tasker.operations.accounts import Move, TaskData, TaskSummaryResponse
 from tasker.operations.analytics import TaskAnalysis
 from tasker.operations.batches import BatchInfo
+from tasker.operations.events import EventUpdate
 from tasker.operations.lists import TaskListResponse
 from tasker.operations.publishing import PublishedTemplate, PublishedTemplates
 from tasker.operations.reasons import TaskWhy
@@ -175,6 +176,10 @@ class TaskerClient(Oversight):
     def watch_tasks(self, *, namespace: str | None = None, cursor: str | None = None) -> Generator[Update]:
         """Where each task that moves stands, from now on, or from the cursor of an update on."""
         return self._http.stream(OPERATIONS["watch_tasks"], {"namespace": namespace, "cursor": cursor})
+
+    def watch_domain_events(self, *, cursor: str | None = None, **which: Any) -> Generator[EventUpdate]:
+        """Domain events as they are published, from now on or behind a cursor. `which`: name, namespace, task_uuid."""
+        return self._http.stream(OPERATIONS["watch_domain_events"], {**which, "cursor": cursor})
 
     def list_batches(self, task_uuid: Id) -> list[BatchInfo]:
         """How far the batches of a task have come; those that have begun. Raises TaskNotFound."""

@@ -23,6 +23,7 @@ _TOPICS = (
     "breakers",
     "configuration",
     "dlq",
+    "events",
     "fleet",
     "jobs",
     "lists",

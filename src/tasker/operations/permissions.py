@@ -25,6 +25,7 @@ PERMISSIONS = (
     "worker:templates_read",
     "breakers:read",
     "breakers:act",
+    "events:read",
 )
 """The 17 of tasker-core; `templates:publish`, because who may check a template may not yet change what tasks run; and
 resources of their own for what tasker-core has not: so that no `resource:*` of before grants them."""

@@ -89,7 +89,7 @@ async def take_deliveries(
     found: dict[int | None, DomainEvent] = {}
     if positions:
         arguments = (0, len(positions), None, None, None, ["published"], positions)
-        found = {row["position"]: _event(row) for row in await ask(connection, _READ, *arguments, schema=schema)}
+        found = {row["position"]: event_of(row) for row in await ask(connection, _READ, *arguments, schema=schema)}
     return [(one, replace(found[one.position], tries=one.tries)) for one in taken if one.position in found]
 
 
@@ -133,7 +133,7 @@ async def read_events(
     if not 1 <= limit <= READ_MAX:
         raise InvalidInput(f"limit is {limit}: ask for 1 to {READ_MAX} events at a time")
     arguments = (after, limit, names, namespaces, task_uuids, list(statuses), None)
-    return [_event(row) for row in await ask(connection, _READ, *arguments, schema=schema)]
+    return [event_of(row) for row in await ask(connection, _READ, *arguments, schema=schema)]
 
 
 async def read_all_events(
@@ -182,7 +182,8 @@ def _occurrence(row: Any) -> Occurrence:
     )
 
 
-def _event(row: Any) -> DomainEvent:
+def event_of(row: Any) -> DomainEvent:
+    """An event of a row of read_events, or of list_events."""
     return DomainEvent(
         payload=_parsed(row["payload"]),
         metadata=_parsed(row["metadata"]) or {},

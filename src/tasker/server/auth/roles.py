@@ -16,8 +16,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     ),
     "submitter": ("tasks:create", "tasks:read", "templates:read"),
     "operator": (
-        *("tasks:*", "steps:*", "dlq:*", "breakers:*", "templates:read", "templates:validate"),
-        *("system:analytics_read", "system:handlers_read", "worker:templates_read"),
+        *("tasks:*", "steps:*", "dlq:*", "breakers:*", "events:read", "templates:read"),
+        *("templates:validate", "system:analytics_read", "system:handlers_read", "worker:templates_read"),
     ),
     "admin": tuple(sorted(EVERY_PERMISSION)),
 }

@@ -14,6 +14,7 @@ from tasker.operations import (
     breakers,
     configuration,
     dlq,
+    events,
     fleet,
     jobs,
     lists,
@@ -114,5 +115,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/breakers/open", breakers.open_breaker),
     Route("POST", "/v1/breakers/reset", breakers.reset_breaker),
     Route("POST", "/v1/breakers/limits", breakers.set_breaker_limits),
+    Route("GET", "/v1/events", events.list_domain_events),
+    Route("GET", "/v1/events/stream", events.watch_domain_events),
+    Route("GET", "/v1/events/{event_id}", events.get_domain_event),
     Route("GET", "/config", configuration.get_config),
 )

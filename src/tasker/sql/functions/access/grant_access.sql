@@ -24,7 +24,8 @@ begin
     tasker_engine.sessions, tasker_engine.session_channels, tasker_engine.transitions, tasker_engine.acts,
     tasker_engine.checkpoints, tasker_engine.batches, tasker_engine.batch_items, tasker_engine.dlq, tasker_engine.dlq_events,
     tasker_engine.fields, tasker_engine.template_fields, tasker_engine.task_fields,
-    tasker_engine.forks, tasker_engine.jobs, tasker_engine.job_items, tasker_engine.breakers, tasker_engine.breaker_probes to tasker_api;
+    tasker_engine.forks, tasker_engine.jobs, tasker_engine.job_items, tasker_engine.breakers, tasker_engine.breaker_probes,
+    tasker_engine.events to tasker_api;
   return true;
 end $$;
 
