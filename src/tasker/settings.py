@@ -101,6 +101,10 @@ class Settings(BaseSettings):
     auth_failures_per_minute: int = Field(
         1000, ge=0, description="Bad credentials from one address, before it is told to wait; 0: any."
     )
+    auth_refusals_max: int = Field(
+        10_000, gt=0, description="Rows that the record of refused calls keeps of known callers, and of others."
+    )
+    auth_refusals_days: float = Field(90, gt=0, description="How long it keeps them.")
     auth_cache_s: float = Field(3, ge=0, le=5, description="How long a server may go by what it knows of an API key.")
     auth_roles: dict[str, list[str]] = Field({}, description="Roles by name, as JSON, beside the built-in ones.")
     auth_jwt_key_files: list[Path] = Field([], description="Public keys that tokens are signed with: PEM, JWK or JWKS.")

@@ -27,7 +27,7 @@ from tasker.store.verbs import Submit
 
 NOT_READ = {
     *("api_keys", "identities", "grants", "sweeps", "failures", "migrations", "functions_loaded"),
-    *("breaker_moves", "breaker_signals"),
+    *("breaker_moves", "breaker_signals", "refusals"),
     *("template_events", "event_subscribers", "event_deliveries"),
 }
 """Tables that confined callers have no business with, whatever the namespace."""

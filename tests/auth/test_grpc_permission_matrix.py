@@ -74,7 +74,7 @@ def rpcs() -> list[Rpc]:
     ]
     watch = next(one for one in STREAMS if one.name == "StreamTaskStatus")
     nothing: Any = None
-    of_watch, _ = watch.opened(Asked(nothing, nothing, {"task_uuid": "01987654-0000-7000-8000-000000000001"}))
+    of_watch, _ = watch.opened(Asked(nothing, nothing, {"task_uuid": "01987654-0000-7000-8000-000000000001"}, nothing))
     return [*named, Rpc("TaskService", "StreamTaskStatus", of_watch), *by_name]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from cli_shell import Shell
 
 from tasker.server.auth.keys import parse_key
+from tasker.store.connection import connect
+from tasker.store.refusals import Counted, Refusal, note_refusals
 
 ISSUER = ("--issuer", "https://issuer.example", "--audience", "tasker")
 
@@ -215,3 +218,31 @@ def test_who_made_and_ended_a_key_is_recorded(shell: Shell) -> None:
 
     found = shell.drive(row)[0]
     assert found["created_by"] == found["revoked_by"] != ""
+
+
+def test_refused_calls_are_listed(shell: Shell) -> None:
+    """What servers have refused is shown with how often, newest first; --who and --reason narrow it, and a key that was
+    named and not proven is marked."""
+    about: dict[str, Any] = {"face": "http", "what": "list_dlq", "permission": "dlq:read", "namespace": None}
+    told = [
+        Refusal(reason="forbidden", who="clerk (k7)", address="192.0.2.1", is_proven=True, **about),
+        Refusal(reason="invalid", who="k7", address="192.0.2.9", is_proven=False, **about),
+    ]
+
+    async def note() -> None:
+        connection = await connect(shell.dsn)
+        counted = [Counted(refusal=one, times=n, first_age_s=n, last_age_s=n) for n, one in enumerate(told, 1)]
+        await note_refusals(connection, counted, kept_max=10, kept_days=1)
+        await connection.close()
+
+    asyncio.run(note())
+    found = shell.ok("auth", "refusals")["refusals"]
+    assert [(one["reason"], one["who"], one["times"]) for one in found] == [
+        ("forbidden", "clerk (k7)", 1),
+        ("invalid", "k7", 2),
+    ]
+    assert [one["address"] for one in shell.ok("auth", "refusals", "--reason", "invalid")["refusals"]] == ["192.0.2.9"]
+    assert len(shell.ok("auth", "refusals", "--who", "clerk")["refusals"]) == 1
+    assert "k7?" in shell.run("auth", "refusals").out
+    assert shell.run("auth", "refusals", "--limit", "0").code == 2
+    assert "no call was refused" in shell.run("auth", "refusals", "--who", "nobody").out

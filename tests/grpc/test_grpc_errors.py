@@ -19,6 +19,7 @@ from tasker import Settings, Tasker, proto
 from tasker.model import errors
 from tasker.model.errors import SettingsError
 from tasker.operations.faults import UNKNOWN, faults
+from tasker.server.entrance import Entrance
 from tasker.server.grpc import GrpcServer, Listening
 from tasker.server.grpc.calls import Calls
 from tasker.server.grpc.errors import CODES, refusal
@@ -181,7 +182,7 @@ def test_whatever_comes_is_read_or_refused(kind: str, request: bytes, seed: Any)
         changed[seed.randrange(len(changed))] = seed.randrange(256)
     for one, name in ((request, kind), (bytes(changed), "CreateTaskRequest")):
         try:
-            fields = Calls(engine, None).read(proto.message(name).DESCRIPTOR, one)
+            fields = Calls(Entrance(engine, None)).read(proto.message(name).DESCRIPTOR, one)
         except (errors.MalformedRequest, errors.InvalidInput, errors.RequestTooLarge):
             continue
         assert isinstance(fields, dict)

@@ -269,6 +269,12 @@ COMMANDS = (
         "tasker auth key revoke k7cqz3vnw2ma",
     ),
     Command(
+        "auth refusals",
+        "tasker.cli.auth_refusals:refusals",
+        "List calls that were refused: whose, what for, from where, how often.",
+        "tasker auth refusals --since 24h --reason forbidden",
+    ),
+    Command(
         "auth token keys",
         "tasker.cli.auth_tokens:keys",
         "Make a pair of keys: one signs tokens, the other goes to servers.",

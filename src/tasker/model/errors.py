@@ -93,6 +93,15 @@ class TaskNotFound(TaskerError):
     code = "task_not_found"
 
 
+class OutOfReach(TaskNotFound):
+    """The task is of a namespace that the caller does not reach: it is told what it would be told of no task at all."""
+
+    def __init__(self, message: str | None = None, namespace: str | None = None) -> None:
+        super().__init__(message)
+        self.namespace = namespace
+        """For the record of refused calls."""
+
+
 class StepNotFound(TaskerError):
     """The task has no such step."""
 
@@ -198,16 +207,23 @@ class Unauthenticated(TaskerError):
 
     code = "unauthenticated"
 
-    def __init__(self, message: str | None = None, reason: str = "missing") -> None:
+    def __init__(self, message: str | None = None, reason: str = "missing", key_id: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         """missing, expired, invalid or malformed."""
+        self.key_id = key_id
+        """The API key that was named, where there is one; for the record of refused calls."""
 
 
 class Forbidden(TaskerError):
     """The caller may not do this."""
 
     code = "forbidden"
+
+    def __init__(self, message: str | None = None, namespace: str | None = None) -> None:
+        super().__init__(message)
+        self.namespace = namespace
+        """The one that the caller does not reach, where it is that; for the record of refused calls."""
 
 
 class MalformedRequest(TaskerError):
@@ -242,6 +258,10 @@ class QuotaExceeded(Backpressure):
     """The caller, or the namespace, has used up what it may create for now."""
 
     code = "quota_exceeded"
+
+
+class GuessingRefused(QuotaExceeded):
+    """Too many requests with bad credentials came from one address."""
 
 
 class StepError(Exception):

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from tasker.model.errors import Forbidden
+from tasker.model.errors import Forbidden, OutOfReach
 from tasker.operations.engine import Engine
 from tasker.operations.permissions import PERMISSIONS
 from tasker.operations.principal import Principal
@@ -164,11 +164,13 @@ async def _confine(engine: Engine, scope: Scope, principal: Principal, given: An
 
 def _confine_to_namespace(principal: Principal, namespace: str) -> None:
     if not principal.reaches(namespace):
-        raise Forbidden(f'{principal.subject} may not use the namespace "{namespace}"')
+        raise Forbidden(f'{principal.subject} may not use the namespace "{namespace}"', namespace)
 
 
 async def _confine_to_task(engine: Engine, principal: Principal, task_uuid: UUID) -> None:
     schema = engine.settings.schema_name
     found = await engine.ask(lambda connection: namespaces_of_tasks(connection, [task_uuid], schema))
-    if not principal.reaches(found.get(task_uuid, "")):
+    if task_uuid not in found:
         raise task_not_found(task_uuid)
+    if not principal.reaches(found[task_uuid]):
+        raise OutOfReach(str(task_not_found(task_uuid)), found[task_uuid])

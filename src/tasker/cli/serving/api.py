@@ -169,6 +169,7 @@ async def _check_database(dsn: str) -> None:
 def application() -> FastAPI:
     """The application of one server process, as `serve` has told it."""
     from tasker.server.auth.wiring import authenticator
+    from tasker.server.entrance import Entrance
     from tasker.server.rest import create_app
 
     told = orjson.loads(os.environ[_HANDED_DOWN])
@@ -178,13 +179,13 @@ def application() -> FastAPI:
     tasker = Tasker(told["dsn"], templates=told["templates"], settings=settings, worker=False)
     engine = tasker.engine()
     asks = told["asks_who_calls"]
-    doorkeeper = authenticator(settings, engine.ask) if asks else None
+    entrance = Entrance(engine, authenticator(settings, engine.ask) if asks else None)
     return create_app(
         engine,
-        authenticator=doorkeeper,
+        entrance=entrance,
         running=patient(tasker)
         if told["grpc_port"] is None
-        else with_grpc(patient(tasker), engine, told["host"], told["grpc_port"], doorkeeper),
+        else with_grpc(patient(tasker), entrance, told["host"], told["grpc_port"]),
         hosts=LOOPBACK_NAMES if not asks and is_loopback(told["host"]) else None,
     )
 

@@ -11,8 +11,7 @@ from tasker.model.errors import SettingsError
 from tasker.settings import Settings
 
 if TYPE_CHECKING:
-    from tasker.operations import Engine
-    from tasker.server.auth import Authenticator
+    from tasker.server.entrance import Entrance
 
 
 def check_grpc(settings: Settings) -> None:
@@ -47,14 +46,14 @@ def reserved(host: str, port: int) -> socket.socket:
 
 def with_grpc(
     inner: AbstractAsyncContextManager[object],
-    engine: Engine,
+    entrance: Entrance,
     host: str,
     port: int,
-    authenticator: Authenticator | None,
 ) -> AbstractAsyncContextManager[None]:
-    """What a server process runs inside of, and gRPC there; `engine` is that of REST, which keeps the quotas."""
+    """What a server process runs inside of, and gRPC there, with the entrance that it shares with REST."""
     from tasker.server.grpc import GrpcServer, Listening
 
+    engine = entrance.engine
     settings = engine.settings
     listening = Listening(
         host=host,
@@ -66,7 +65,7 @@ def with_grpc(
 
     @asynccontextmanager
     async def running() -> AsyncGenerator[None]:
-        async with inner, GrpcServer(engine, listening, authenticator=authenticator):
+        async with inner, GrpcServer(engine, listening, entrance=entrance):
             yield
 
     return running()

@@ -80,11 +80,11 @@ class ApiKeys:
         # The digest is worked out for unknown ids too: how long an answer takes does not tell which ids there are.
         is_right = matches(known.key.digest if known.key else _NO_DIGEST, sent, secret or self._first_secret)
         if known.key is None or secret is None or not is_right:
-            raise Unauthenticated("this API key is not valid here", "invalid")
+            raise Unauthenticated("this API key is not valid here", "invalid", known.key and known.key.key_id)
         if known.key.is_revoked:
-            raise Unauthenticated("this API key was revoked", "invalid")
+            raise Unauthenticated("this API key was revoked", "invalid", known.key.key_id)
         if known.is_over(now):
-            raise Unauthenticated("this API key has expired", "expired")
+            raise Unauthenticated("this API key has expired", "expired", known.key.key_id)
         await self._note_use(known, now)
         return self._holder(known.key)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker.operations import Engine, Operation, Principal, call
+from tasker.server.entrance import Attempt
 
 Fields = dict[str, Any]
 
@@ -19,6 +20,8 @@ class Asked:
     principal: Principal
     fields: Fields
     """What the request says, as plain values."""
+    attempt: Attempt
+    """The call, as the record of refused calls would have it."""
 
     async def call(self, operation: Operation[Any], fields: Mapping[str, Any] | None = None) -> Any:
         """What an operation answers to this caller; the request's own fields where none are given."""
@@ -26,6 +29,7 @@ class Asked:
 
     async def call_given(self, operation: Operation[Any], given: Any) -> Any:
         """The same for an input that is one already."""
+        self.attempt.seeks(operation)
         return await call(self.engine, operation, self.principal, given)
 
     def given(self, operation: Operation[Any], fields: Mapping[str, Any] | None = None) -> Any:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
 
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import DecodeError
+from grpc import StatusCode
 from grpc.aio import ServicerContext
 
 from tasker import proto
 from tasker.model.errors import Backpressure, MalformedRequest, RequestTimeout
-from tasker.operations import ANYBODY, Engine, Principal, stream
+from tasker.operations import ANYBODY, Operation, Principal, stream
 from tasker.operations.registry import admit
-from tasker.server.auth import Authenticator
-from tasker.server.callers import Callers
+from tasker.server.entrance import Attempt, Entrance
 from tasker.server.grpc.asked import Asked, Fields, Method, StreamMethod
-from tasker.server.grpc.errors import refusal
+from tasker.server.grpc.errors import Metadata, refusal
 from tasker.server.grpc.wire import plain, written
 from tasker.server.rest.body import check_value
 from tasker.server.streams import while_allowed
@@ -31,46 +35,44 @@ Streaming = Callable[[bytes, Context], AsyncIterator[bytes]]
 
 
 class Calls:
-    """The engine behind the methods, and who tells callers apart; None lets everybody in."""
+    """The way from a process's entrance to the operations, over gRPC."""
 
-    def __init__(self, engine: Engine, authenticator: Authenticator | None) -> None:
-        self.engine = engine
+    def __init__(self, entrance: Entrance) -> None:
+        self._entrance, self.engine = entrance, entrance.engine
+        self._figures = entrance.metrics.grpc
         self.stopping = asyncio.Event()
         """Ends the streams, which else would go on for as long as their tasks."""
-        per_minute = engine.settings.auth_failures_per_minute
-        self._callers = None if authenticator is None else Callers(authenticator, per_minute)
         self._open_streams = 0
 
-    async def caller(self, context: Context) -> Principal:
-        """Who calls. Raises Unauthenticated, Forbidden, QuotaExceeded."""
-        if self._callers is None:
-            return ANYBODY
-        return await self._callers.principal(
-            headers_of(context.invocation_metadata() or ()), address_of(context.peer())
-        )
+    async def caller(self, context: Context, attempt: Attempt) -> Principal:
+        """Who calls. Raises Unauthenticated, Forbidden, GuessingRefused."""
+        return await self._entrance.caller(headers_of(context.invocation_metadata() or ()), attempt)
 
     def unary(self, method: Method, known: MethodDescriptor) -> Unary:
         """What answers a method once."""
         settings = self.engine.settings
 
-        async def answer(request: bytes, context: Context) -> bytes:
-            principal = ANYBODY if method.is_open else await self.caller(context)
+        async def answer(request: bytes, context: Context, attempt: Attempt) -> bytes:
+            principal = ANYBODY if method.is_open else await self.caller(context, attempt)
             async with asyncio.timeout(settings.request_timeout_s) as limit:
                 fields = self.read(known.input_type, request)
                 if wait_s := fields.get("wait_s"):
                     now = asyncio.get_running_loop().time()
                     limit.reschedule(now + min(wait_s, settings.wait_s_max) + settings.request_timeout_s)
-                found = await method.answer(Asked(self.engine, principal, fields))
+                found = await method.answer(Asked(self.engine, principal, fields, attempt))
             return written(known.output_type, found).SerializeToString()
 
         async def call(request: bytes, context: Context) -> bytes:
-            try:
-                return await answer(request, context)
-            except TimeoutError:
-                error: Exception = RequestTimeout("the call took too long; what it asked for may happen yet")
-            except Exception as caught:  # the edge: every error becomes a status, and what is ours to mend is logged
-                error = caught
-            return await context.abort(*refusal(error))
+            attempt = _attempt(context, method.name, method.operation)
+            with self._measured(method) as measure:
+                try:
+                    with self._entrance.watched(attempt):
+                        return measure.fine(await answer(request, context, attempt))
+                except TimeoutError:
+                    error: Exception = RequestTimeout("the call took too long; what it asked for may happen yet")
+                except Exception as caught:  # the edge: every error becomes a status, and what is ours is logged
+                    error = caught
+                return await context.abort(*measure.refused(refusal(error)))
 
         return call
 
@@ -78,13 +80,17 @@ class Calls:
         """What answers a method with a stream."""
 
         async def call(request: bytes, context: Context) -> AsyncGenerator[bytes]:
-            try:
-                async for fields in self._sent(method, self.read(known.input_type, request), context):
-                    yield written(known.output_type, fields).SerializeToString()
-                return
-            except Exception as caught:  # the edge, as above
-                error = caught
-            await context.abort(*refusal(error))
+            attempt = _attempt(context, method.name, None)
+            with self._measured(method) as measure:
+                try:
+                    with self._entrance.watched(attempt):
+                        async for fields in self._sent(method, request, known, context, attempt):
+                            yield written(known.output_type, fields).SerializeToString()
+                    measure.fine(b"")
+                    return
+                except Exception as caught:  # the edge, as above
+                    error = caught
+                await context.abort(*measure.refused(refusal(error)))
 
         return call
 
@@ -105,16 +111,20 @@ class Calls:
         check_value(fields, self.engine.settings)
         return fields
 
-    async def _sent(self, method: StreamMethod, fields: Fields, context: Context) -> AsyncIterator[Fields]:
-        asked = Asked(self.engine, await self.caller(context), fields)
+    async def _sent(
+        self, method: StreamMethod, request: bytes, known: MethodDescriptor, context: Context, attempt: Attempt
+    ) -> AsyncIterator[Fields]:
+        principal = await self.caller(context, attempt)
+        asked = Asked(self.engine, principal, self.read(known.input_type, request), attempt)
         operation, given = method.opened(asked)
+        attempt.seeks(operation)
         if self._open_streams >= self.engine.settings.streams_max:
             raise Backpressure(f"{self._open_streams} streams are open, and no more may be: try again later")
 
         async def may_still() -> None:
-            await admit(self.engine, operation, await self.caller(context), given)
+            await admit(self.engine, operation, await self.caller(context, attempt), given)
 
-        self._open_streams += 1
+        self._count_streams(1)
         try:
             items = await stream(self.engine, operation, asked.principal, given)
             async with aclosing(while_allowed(items, may_still, self.stopping)) as allowed:
@@ -122,7 +132,44 @@ class Calls:
                     if (found := method.sent(asked, item)) is not None:
                         yield found
         finally:
-            self._open_streams -= 1
+            self._count_streams(-1)
+
+    def _count_streams(self, change: int) -> None:
+        self._open_streams += change
+        self._figures.streams(change)
+
+    @contextmanager
+    def _measured(self, method: Method | StreamMethod) -> Generator[_Measure]:
+        """A call, counted and timed; one that its client has given up counts as CANCELLED."""
+        began, measure = time.perf_counter(), _Measure()
+        self._figures.began()
+        try:
+            yield measure
+        finally:
+            seconds = None if isinstance(method, StreamMethod) else time.perf_counter() - began
+            self._figures.answered(method.service, method.name, measure.status.name, seconds)
+
+
+@dataclass(slots=True)
+class _Measure:
+    """How a call has ended."""
+
+    status: StatusCode = StatusCode.CANCELLED
+
+    def fine(self, answer: bytes) -> bytes:
+        self.status = StatusCode.OK
+        return answer
+
+    def refused(self, told: tuple[StatusCode, str, Metadata]) -> tuple[StatusCode, str, Metadata]:
+        self.status = told[0]
+        return told
+
+
+def _attempt(context: Context, method: str, operation: Operation[Any] | None) -> Attempt:
+    made = Attempt("grpc", method, address_of(context.peer()))
+    if operation is not None:
+        made.seeks(operation)
+    return made
 
 
 def headers_of(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
@@ -135,5 +182,8 @@ def headers_of(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
 
 
 def address_of(peer: str) -> str:
-    """The host of a peer such as `ipv4:192.0.2.1:51000`, without its port."""
-    return peer.rpartition(":")[0]
+    """The host of a peer such as `ipv4:192.0.2.1:51000` or `ipv6:%5B2001:db8::1%5D:51000`, as HTTP has it."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return peer
+    return unquote(rest).rpartition(":")[0].strip("[]")

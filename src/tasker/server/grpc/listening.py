@@ -18,6 +18,7 @@ from tasker import proto
 from tasker.model.errors import SettingsError
 from tasker.operations import Engine
 from tasker.server.auth import Authenticator
+from tasker.server.entrance import Entrance
 from tasker.server.grpc.calls import Calls
 from tasker.server.grpc.methods import METHODS, STREAMS
 
@@ -57,17 +58,26 @@ class Listening:
 class GrpcServer:
     """The API of an engine over gRPC; `async with` begins and stops it.
 
-    Without an authenticator every caller may do everything: keep it on loopback then.
+    Without an authenticator every caller may do everything: keep it on loopback then. `entrance` is given where the
+    process has other faces, which share it; it knows the authenticator then.
     """
 
-    def __init__(self, engine: Engine, listening: Listening, *, authenticator: Authenticator | None = None) -> None:
-        self._engine, self._listening, self._authenticator = engine, listening, authenticator
+    def __init__(
+        self,
+        engine: Engine,
+        listening: Listening,
+        *,
+        authenticator: Authenticator | None = None,
+        entrance: Entrance | None = None,
+    ) -> None:
+        self._engine, self._listening = engine, listening
+        self._entrance = entrance or Entrance(engine, authenticator)
         self._health: Any = _health.aio.HealthServicer()
         self.port = 0
         """The port that it listens on, once it does."""
 
     async def __aenter__(self) -> GrpcServer:
-        self._calls = Calls(self._engine, self._authenticator)
+        self._calls = Calls(self._entrance)
         self._server = self._made()
         credentials = self._listening.credentials()
         try:
@@ -92,6 +102,7 @@ class GrpcServer:
         await self._health.enter_graceful_shutdown()
         self._calls.stopping.set()
         await self._server.stop(self._engine.settings.server_drain_s)
+        await self._entrance.refused.close()
 
     def _made(self) -> aio.Server:
         settings = self._engine.settings

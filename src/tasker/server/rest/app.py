@@ -13,9 +13,10 @@ from starlette.responses import Response
 
 from tasker.operations import Engine
 from tasker.server.auth import Authenticator
+from tasker.server.entrance import Entrance
+from tasker.server.metrics import Figures
 from tasker.server.rest.door import Door, Handler, guarded
 from tasker.server.rest.events import Streams
-from tasker.server.rest.metrics import Metrics
 from tasker.server.rest.refusals import refused
 from tasker.server.rest.routes import ROUTES, Route
 from tasker.server.rest.system import add_system_routes
@@ -26,16 +27,19 @@ def create_app(
     engine: Engine,
     *,
     authenticator: Authenticator | None = None,
+    entrance: Entrance | None = None,
     running: AbstractAsyncContextManager[object] | None = None,
     hosts: frozenset[str] | None = None,
 ) -> FastAPI:
     """The API of an engine. Without an authenticator every caller may do everything: keep it on loopback then.
 
+    `entrance` is given where the process has other faces, which share it; it knows the authenticator then.
     `running` is entered while the application is served by itself; a host that mounts it enters its own. `hosts` are
     the names by which it may be called where nobody is asked who calls: None is any.
     """
-    door, metrics = Door(engine, authenticator, hosts=hosts), Metrics()
-    streams = Streams(door, metrics)
+    entrance = entrance or Entrance(engine, authenticator)
+    door, figures = Door(entrance, hosts=hosts), entrance.metrics.http
+    streams = Streams(door)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -43,13 +47,16 @@ def create_app(
             yield
             return
         async with running:
-            yield
+            try:
+                yield
+            finally:
+                await entrance.refused.close()
 
     app = FastAPI(title="Tasker", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     for route in routes_of(engine.settings):
         endpoint = guarded((streams if route.operation.is_stream else door).endpoint(route))
-        app.add_route(route.path, _measured(endpoint, route, metrics), methods=[route.method])
-    add_system_routes(app, door, metrics)
+        app.add_route(route.path, _measured(endpoint, route, figures), methods=[route.method])
+    add_system_routes(app, door)
     app.add_exception_handler(HTTPException, _not_routed)
     return app
 
@@ -59,18 +66,18 @@ def routes_of(settings: Settings) -> list[Route]:
     return [route for route in ROUTES if route.path != "/config" or settings.config_endpoint]
 
 
-def _measured(endpoint: Handler, route: Route, metrics: Metrics) -> Handler:
+def _measured(endpoint: Handler, route: Route, figures: Figures) -> Handler:
     """The endpoint, counted and timed."""
 
     async def measured_endpoint(request: Request) -> Response:
         began = time.perf_counter()
-        metrics.began()
+        figures.began()
         status = 0
         try:
             answer = await endpoint(request)
             status = answer.status_code
         finally:
-            metrics.answered(route.method, route.path, status, time.perf_counter() - began)
+            figures.answered(route.method, route.path, str(status), time.perf_counter() - began)
         return answer
 
     return measured_endpoint

@@ -12,9 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tasker.model.errors import Forbidden, RequestTimeout
-from tasker.operations import ANYBODY, Engine, Principal, call
-from tasker.server.auth import Authenticator
-from tasker.server.callers import Callers
+from tasker.operations import Principal, call
+from tasker.server.entrance import Attempt, Entrance
 from tasker.server.rest.inputs import read_given
 from tasker.server.rest.refusals import refusal
 from tasker.server.rest.routes import Route
@@ -23,27 +22,23 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Door:
-    """The engine behind a REST application, and who tells callers apart; None lets everybody in."""
+    """The way from a process's entrance to the operations, over HTTP."""
 
-    def __init__(
-        self, engine: Engine, authenticator: Authenticator | None, *, hosts: frozenset[str] | None = None
-    ) -> None:
-        self.engine = engine
-        per_minute = engine.settings.auth_failures_per_minute
-        self._callers = None if authenticator is None else Callers(authenticator, per_minute)
+    def __init__(self, entrance: Entrance, *, hosts: frozenset[str] | None = None) -> None:
+        self.entrance, self.engine = entrance, entrance.engine
         self._hosts = hosts
 
-    @property
-    def asks_who_calls(self) -> bool:
-        """Whether callers have to say who they are."""
-        return self._callers is not None
+    def attempt(self, request: Request, route: Route) -> Attempt:
+        """The request, as the record of refused calls would have it."""
+        made = Attempt("http", "", request.client.host if request.client else "")
+        made.seeks(route.operation)
+        return made
 
-    async def caller(self, request: Request) -> Principal:
-        """Who calls. Raises Unauthenticated, Forbidden, QuotaExceeded."""
-        if self._callers is None:
+    async def caller(self, request: Request, attempt: Attempt) -> Principal:
+        """Who calls. Raises Unauthenticated, Forbidden, GuessingRefused."""
+        if not self.entrance.asks_who_calls:
             self._check_site(request)
-            return ANYBODY
-        return await self._callers.principal(request.headers, request.client.host if request.client else "")
+        return await self.entrance.caller(request.headers, attempt)
 
     def _check_site(self, request: Request) -> None:
         """Where nobody is asked who calls, a page of another site could call through its reader's browser."""
@@ -60,7 +55,11 @@ class Door:
         write = TypeAdapter[Any](route.operation.answer).dump_json
 
         async def endpoint(request: Request) -> Response:
-            principal = await self.caller(request)
+            attempt = self.attempt(request, route)
+            with self.entrance.watched(attempt):
+                return await admitted(request, await self.caller(request, attempt))
+
+        async def admitted(request: Request, principal: Principal) -> Response:
             async with asyncio.timeout(self.engine.settings.request_timeout_s) as limit:
                 given = await read_given(request, route, self.engine)
                 wait_s = getattr(given, "wait", None)

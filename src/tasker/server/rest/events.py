@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tasker.model.errors import Backpressure
-from tasker.operations import Operation, stream, told
+from tasker.operations import stream, told
 from tasker.operations.registry import Given, admit
+from tasker.server.entrance import Attempt
 from tasker.server.rest.door import Door, Handler
 from tasker.server.rest.inputs import read_given
-from tasker.server.rest.metrics import Metrics
 from tasker.server.rest.routes import Route
 from tasker.server.streams import while_allowed
 
@@ -27,29 +27,33 @@ _RETRY_MS = 1000
 class Streams:
     """The open streams of a process, which are bounded."""
 
-    def __init__(self, door: Door, metrics: Metrics) -> None:
+    def __init__(self, door: Door) -> None:
         self._door = door
-        self._metrics = metrics
         self._open = 0
 
     def endpoint(self, route: Route) -> Handler:
         """The endpoint of a route whose operation is a stream."""
 
         async def endpoint(request: Request) -> Response:
-            principal = await self._door.caller(request)
+            attempt = self._door.attempt(request, route)
+            with self._door.entrance.watched(attempt):
+                return await opened(request, attempt)
+
+        async def opened(request: Request, attempt: Attempt) -> Response:
+            principal = await self._door.caller(request, attempt)
             given = await read_given(request, route, self._door.engine, self._resumed(request))
             if self._open >= self._door.engine.settings.streams_max:
                 raise Backpressure(f"{self._open} streams are open, and no more may be: try again later")
             items = await stream(self._door.engine, route.operation, principal, given)
             first = await anext(items)
             self._count(1)
-            return EventSourceResponse(self._events(request, route.operation, given, first, items), ping=PING_S)
+            return EventSourceResponse(self._events(request, route, given, first, items), ping=PING_S)
 
         return endpoint
 
     def _count(self, change: int) -> None:
         self._open += change
-        self._metrics.streams(change)
+        self._door.entrance.metrics.http.streams(change)
 
     @staticmethod
     def _resumed(request: Request) -> dict[str, str]:
@@ -58,10 +62,13 @@ class Streams:
         return {} if last is None else {"cursor": last}
 
     async def _events(
-        self, request: Request, operation: Operation[Any], given: Given, first: Any, items: AsyncIterator[Any]
+        self, request: Request, route: Route, given: Given, first: Any, items: AsyncIterator[Any]
     ) -> AsyncIterator[dict[str, Any]]:
         async def may_still() -> None:
-            await admit(self._door.engine, operation, await self._door.caller(request), given)
+            attempt = self._door.attempt(request, route)
+            with self._door.entrance.watched(attempt):
+                principal = await self._door.caller(request, attempt)
+                await admit(self._door.engine, route.operation, principal, given)
 
         try:
             yield _event(first)

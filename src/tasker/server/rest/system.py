@@ -14,7 +14,6 @@ from tasker.model.fleet import Stats
 from tasker.operations import Engine, health
 from tasker.operations.registry import Answer
 from tasker.server.rest.door import Door, guarded
-from tasker.server.rest.metrics import Metrics
 from tasker.server.rest.openapi import document
 from tasker.server.rest.pages import SECURITY_HEADERS, page
 from tasker.store.errors import DatabaseError
@@ -22,7 +21,7 @@ from tasker.store.errors import DatabaseError
 COUNT_MAX = 10_000
 
 
-def add_system_routes(app: FastAPI, door: Door, metrics: Metrics) -> None:
+def add_system_routes(app: FastAPI, door: Door) -> None:
     """Adds them to the application."""
     engine = door.engine
 
@@ -40,14 +39,14 @@ def add_system_routes(app: FastAPI, door: Door, metrics: Metrics) -> None:
         return _json(report, 200 if report.is_ready else 503)
 
     async def figures(request: Request) -> Response:
-        text = metrics.text(await _stats(engine))
+        text = door.entrance.metrics.text(await _stats(engine))
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def description(request: Request) -> Response:
-        return Response(_document(_prefix(request), door.asks_who_calls), media_type="application/json")
+        return Response(_document(_prefix(request), door.entrance.asks_who_calls), media_type="application/json")
 
     async def docs(request: Request) -> Response:
-        made = orjson.loads(_document(_prefix(request), door.asks_who_calls))
+        made = orjson.loads(_document(_prefix(request), door.entrance.asks_who_calls))
         return HTMLResponse(page(made, f"{_prefix(request)}/v1/openapi.json"), headers=SECURITY_HEADERS)
 
     for path in ("/health", "/health/live"):

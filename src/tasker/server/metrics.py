@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -21,51 +22,86 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
-class Metrics:
-    """The figures of one application."""
+class Figures:
+    """Of one face: how many calls, how long they took, and what is under way. `labels` are those of a call."""
 
-    def __init__(self) -> None:
-        self._own = CollectorRegistry()
-        self._requests = Counter(
-            "tasker_http_requests", "Requests, by route and status.", ("method", "route", "status"), registry=self._own
-        )
+    def __init__(self, face: str, labels: tuple[str, str], registry: CollectorRegistry) -> None:
+        name = f"tasker_{face}"
+        self._requests = Counter(f"{name}_requests", "Requests, by status.", (*labels, "status"), registry=registry)
         self._seconds = Histogram(
-            "tasker_http_request_seconds",
+            f"{name}_request_seconds",
             "How long requests took, streams left out.",
-            ("method", "route"),
+            labels,
             buckets=_BUCKETS_S,
-            registry=self._own,
+            registry=registry,
         )
         self._open = Gauge(
-            "tasker_http_requests_open", "Requests under way.", registry=self._own, multiprocess_mode="livesum"
+            f"{name}_requests_open", "Requests under way.", registry=registry, multiprocess_mode="livesum"
         )
         self._streams = Gauge(
-            "tasker_http_streams", "Event streams that are open.", registry=self._own, multiprocess_mode="livesum"
+            f"{name}_streams", "Event streams that are open.", registry=registry, multiprocess_mode="livesum"
         )
 
     def began(self) -> None:
         """A request has come."""
         self._open.inc()
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered."""
+    def answered(self, first: str, second: str, status: str, seconds: float | None) -> None:
+        """A request was answered. `seconds` None: it was a stream."""
         self._open.dec()
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        self._requests.labels(first, second, status).inc()
+        if seconds is not None:
+            self._seconds.labels(first, second).observe(seconds)
 
     def streams(self, change: int) -> None:
         """Streams were opened, or closed."""
         self._streams.inc(change)
 
+
+class Metrics:
+    """The figures of one process, of all its faces."""
+
+    def __init__(self) -> None:
+        self._own = CollectorRegistry()
+        self.http = Figures("http", ("method", "route"), self._own)
+        self.grpc = Figures("grpc", ("service", "method"), self._own)
+        self._refused = Counter(
+            "tasker_refused_calls", "Callers who were told no, by reason.", ("face", "reason"), registry=self._own
+        )
+
+    def refused(self, face: str, reason: str) -> None:
+        """A caller was told no."""
+        self._refused.labels(face, reason).inc()
+
     def text(self, stats: Stats | None) -> bytes:
         """All figures in Prometheus' format; without those of the database where it did not answer."""
         registry = self._own
-        if os.environ.get(SHARED_FOLDER):
+        if folder := os.environ.get(SHARED_FOLDER):
             registry = CollectorRegistry()
+            forget_the_dead(Path(folder))
             MultiProcessCollector(registry)
         of_database = CollectorRegistry()
         of_database.register(_OfDatabase(stats))
         return generate_latest(registry) + generate_latest(of_database)
+
+
+def forget_the_dead(folder: Path) -> None:
+    """What processes that are no more had under way is over. What they have counted stays counted."""
+    for file in folder.glob("gauge_live*_*.db"):
+        number = file.stem.rpartition("_")[2]
+        if number.isdigit() and not is_alive(int(number)):
+            file.unlink(missing_ok=True)
+
+
+def is_alive(process_id: int) -> bool:
+    """Whether there is such a process on this machine."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 class _OfDatabase(Collector):
