@@ -124,3 +124,26 @@ def test_without_a_database_the_projects_own_is_used(tmp_path: Path) -> None:
     assert "not running" in after.stdout
     stopped = run_in(tmp_path, "db", "stop", "--json")
     assert (stopped.returncode, json.loads(stopped.stdout)) == (0, {"was_running": False})
+
+
+def test_prune_counts_first_and_deletes_when_told(shop: Shell) -> None:
+    """Without --yes it says how many tasks are meant; with it they go, younger and open ones stay."""
+
+    def submit() -> str:
+        return shop.ok("task", "submit", "shop/order", "--context", '{"item": "cup"}')["task_uuid"]
+
+    old, young, open_one = submit(), submit(), submit()
+    for task in (old, young):
+        shop.ok("task", "cancel", task, "--reason", "not needed")
+    with psycopg.connect(shop.dsn) as connection:
+        connection.execute(
+            "update tasker_engine.tasks set finished_at = finished_at - interval '40 days' where task_id = %s", [old]
+        )
+    assert shop.ok("db", "prune")["tasks"] == 1
+    assert "add --yes" in shop.run("db", "prune").out
+    assert {task["task_uuid"] for task in shop.ok("task", "list")["tasks"]} == {old, young, open_one}
+    assert shop.ok("db", "prune", "--older-than", "30d", "--yes")["tasks"] == 1
+    assert {task["task_uuid"] for task in shop.ok("task", "list")["tasks"]} == {young, open_one}
+    assert "1 tasks" in shop.run("db", "prune", "--older-than", "0s", "--yes").out
+    assert [task["task_uuid"] for task in shop.ok("task", "list")["tasks"]] == [open_one]
+    assert "--older-than" in shop.run("db", "prune", "--older-than", "soon").err

@@ -38,9 +38,9 @@ MUTANTS = [
     ),
     Mutant(
         "a key of somebody else",
-        "identity_keys",
-        "w.option ->> 'idempotency_key')",
-        "lower(w.option ->> 'idempotency_key'))",
+        "identity_key",
+        "'key:' || _idempotency_key",
+        "'key:' || lower(_idempotency_key)",
         stories.keys_are_used,
         "identity",
     ),

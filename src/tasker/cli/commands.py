@@ -221,6 +221,12 @@ COMMANDS = (
         "tasker db doctor --repair",
     ),
     Command(
+        "db prune",
+        "tasker.cli.pruning:prune",
+        "Delete tasks that ended long ago, with all that is written about them.",
+        "tasker db prune --older-than 30d --yes",
+    ),
+    Command(
         "db stop",
         "tasker.cli.db:stop",
         "Stop the embedded PostgreSQL of this project, whoever uses it.",

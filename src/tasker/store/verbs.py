@@ -206,6 +206,7 @@ class Verbs:
         self._end_process = call("end_process", "text int text bool")
         self._live_processes = call("live_processes", "text")
         self._sweep = call("sweep")
+        self._prune = call("prune")
         self._act = call("act", "uuid text uuid int text int text text jsonb")
         self._publish = call("publish", "text text text text jsonb text jsonb bool")
 
@@ -352,6 +353,11 @@ class Verbs:
     async def sweep(self, connection: Connection) -> dict[str, Any]:
         """One sweep: what it did, and whether there is `more`."""
         return orjson.loads(await connection.fetchval(self._sweep))
+
+    async def prune(self, connection: Connection) -> dict[str, Any]:
+        """A little of the retention that the database's setting `tasker.retention_s` asks for: how many `tasks` and
+        `others` went, and whether there is `more`. One process at a time does it; for the others there is nothing."""
+        return orjson.loads(await connection.fetchval(self._prune))
 
     async def act(
         self,

@@ -1,6 +1,7 @@
 """The heartbeat: its own thread, loop and connection, so that nothing that a handler does can stop it.
 
-It beats for the session, refreshes what the session serves, and draws the sweep, which any process may do at any time.
+It beats for the session, refreshes what the session serves, and draws the sweep, which any process may do at any time;
+and, with time between, the retention.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from tasker.worker.log import log
 _CALL_S, _CALL_MAX_S = 1.0, 60.0
 _PAUSE_S = 0.2
 _GONE_S = 5.0
+_SWEEPS_PER_PRUNE = 60
+_PRUNE_SHARE = 4
+"""Retention takes at most one part in so many of the time."""
 
 
 @dataclass(slots=True)
@@ -55,6 +59,7 @@ class Heartbeat:
         self._verbs = verbs
         self._beat_s = beat_s
         self._sweep_s = sweep_s
+        self._prune_s = sweep_s * _SWEEPS_PER_PRUNE
         self._sweep_patience_s = max(beat_s * 2, _CALL_S)
         self._handlers = handlers
         self._queues = queues
@@ -86,6 +91,7 @@ class Heartbeat:
     async def _beat_and_sweep(self) -> None:
         connection: Connection | None = None
         beat_at = sweep_at = 0.0
+        prune_at = time.monotonic() + self._sweep_s
         try:
             while True:
                 try:
@@ -96,14 +102,19 @@ class Heartbeat:
                     if (now := time.monotonic()) >= sweep_at:
                         has_more = await self._sweep(connection)
                         sweep_at = now if has_more else now + self._sweep_s
+                    if (now := time.monotonic()) >= prune_at:
+                        has_more = await self._prune(connection)
+                        after = time.monotonic()
+                        prune_at = after + ((after - now) * (_PRUNE_SHARE - 1) if has_more else self._prune_s)
                 except CONNECTION_ERRORS:
                     connection, beat_at, sweep_at = _dropped(connection), 0.0, 0.0
                 except Exception as error:
                     # Without a heartbeat all that the worker runs would be taken for lost: it goes on in any case.
                     log.warning("the heartbeat was refused", error=str(error), kind=type(error).__name__)
                     connection, beat_at, sweep_at = _dropped(connection), 0.0, time.monotonic() + self._sweep_s
+                    prune_at = time.monotonic() + self._prune_s
                     await asyncio.sleep(_PAUSE_S)
-                await asyncio.sleep(max(0.0, min(beat_at, sweep_at) - time.monotonic()))
+                await asyncio.sleep(max(0.0, min(beat_at, sweep_at, prune_at) - time.monotonic()))
         finally:
             await _closed(connection)
 
@@ -139,6 +150,11 @@ class Heartbeat:
             self._sweep_patience_s = min(self._sweep_patience_s * 2, _CALL_MAX_S)
             raise
         return swept["is_leader"] and swept["more"]
+
+    async def _prune(self, connection: Connection) -> bool:
+        """A little of the retention; whether there is more to do."""
+        async with asyncio.timeout(_CALL_MAX_S):
+            return (await self._verbs.prune(connection))["more"]
 
 
 def _run(loop: asyncio.AbstractEventLoop, beating: asyncio.Task[None]) -> None:

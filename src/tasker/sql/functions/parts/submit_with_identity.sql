@@ -4,16 +4,22 @@ returns text[] language plpgsql as $$
 declare keys text[];
 begin
   keys := array(
-    select case
-      when w.option ->> 'idempotency_key' is not null then 'key:' || (w.option ->> 'idempotency_key')
-      when _strategy = 'strict' then 'strict:' || encode(sha256(convert_to(w.context::text, 'utf8')), 'hex')
-    end
+    select tasker_engine.identity_key(_strategy, w.context, w.option ->> 'idempotency_key')
     from unnest(_contexts, _options) with ordinality as w(context, option, place) order by w.place);
   if _strategy = 'caller_provided' and array_position(keys, null) is not null then
     raise exception 'tasks of this template need an idempotency_key' using errcode = 'TK009';
   end if;
   return keys;
 end $$;
+
+-- identity_key: the same for one task.
+create or replace function tasker_engine.identity_key(_strategy text, _context jsonb, _idempotency_key text) returns text
+language sql stable as $$
+  select case
+    when _idempotency_key is not null then 'key:' || _idempotency_key
+    when _strategy = 'strict' then 'strict:' || encode(sha256(convert_to(_context::text, 'utf8')), 'hex')
+  end
+$$;
 
 -- submit_with_identity: a task whose key is held already is not made; the answer names the holder.
 create or replace function tasker_engine.submit_with_identity(
