@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
@@ -95,6 +94,8 @@ def serve(serving: Serving, announced: Callable[[int, Serving], None] = announce
     """
     import uvicorn
 
+    from tasker.cli.serving.metrics_folder import shared_folder
+
     settings = Settings()  # pyright: ignore[reportCallIssue] - every field has a default
     with ExitStack() as stack:
         dsn = serving.dsn
@@ -106,7 +107,7 @@ def serve(serving: Serving, announced: Callable[[int, Serving], None] = announce
             serving = replace(serving, grpc_port=kept.getsockname()[1])
         os.environ[_HANDED_DOWN] = orjson.dumps({**asdict(serving), "dsn": dsn}).decode()
         if serving.processes > 1 and _METRICS_FOLDER not in os.environ:
-            os.environ[_METRICS_FOLDER] = stack.enter_context(tempfile.TemporaryDirectory(prefix="tasker-metrics-"))
+            os.environ[_METRICS_FOLDER] = str(stack.enter_context(shared_folder()))
         config = uvicorn.Config(
             "tasker.cli.serving.api:application",
             factory=True,
@@ -168,10 +169,12 @@ async def _check_database(dsn: str) -> None:
 
 def application() -> FastAPI:
     """The application of one server process, as `serve` has told it."""
+    from tasker.cli.serving.metrics_folder import hold_shared
     from tasker.server.auth.wiring import authenticator
     from tasker.server.entrance import Entrance
     from tasker.server.rest import create_app
 
+    hold_shared()
     told = orjson.loads(os.environ[_HANDED_DOWN])
     settings = Settings()  # pyright: ignore[reportCallIssue] - every field has a default
     configure_logs(settings)
