@@ -72,6 +72,13 @@ def fault_of(error: BaseException) -> Fault:
     return next((faults()[kind] for kind in type(error).__mro__ if kind in faults()), UNKNOWN)
 
 
+_OWN_WORDS = {
+    "extra_forbidden": "there is no such field or parameter here; the API's description names those that there are",
+    "missing": "is required",
+}
+"""What our callers are told in place of the words of the library."""
+
+
 def told(error: BaseException) -> dict[str, Any]:
     """What a caller is told about an error: `code`, `message`, and what the error knows beside them."""
     fault = fault_of(error)
@@ -110,6 +117,6 @@ def message_of(error: BaseException) -> str:
 def _violations(error: ValidationError) -> list[str]:
     """One line each: the path of the field, and what is wrong there; never the value, which may be a secret."""
     return [
-        f"{'.'.join(map(str, one['loc'])) or 'request'}: {one['msg']}"
+        f"{'.'.join(map(str, one['loc'])) or 'request'}: {_OWN_WORDS.get(one['type'], one['msg'])}"
         for one in error.errors(include_url=False, include_context=False, include_input=False)
     ]
