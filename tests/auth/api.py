@@ -62,6 +62,7 @@ class Api:
     tasks: dict[str, UUID] = field(default_factory=dict[str, UUID])
     entries: dict[str, UUID] = field(default_factory=dict[str, UUID])
     jobs: dict[str, UUID] = field(default_factory=dict[str, UUID])
+    keys: dict[str, str] = field(default_factory=dict[str, str])
     events: dict[str, UUID] = field(default_factory=dict[str, UUID])
 
     async def call(
@@ -130,6 +131,10 @@ class Api:
         """An action on many tasks of that namespace, of which none is meant."""
         which = TaskFilter(namespace=namespace, name="nothing")
         self.jobs[namespace] = await create_job(self.door.connection, uuid7(), "pause", which, actor=namespace)
+
+    async def make_key(self, namespace: str) -> None:
+        """A key of that namespace, which may make keys and no more."""
+        self.keys[namespace] = (await self.door.make("auth:keys_manage", namespaces=[namespace])).key_id
 
     async def key(self, *permissions: str, namespaces: Iterable[str] | None = None, **options: Any) -> dict[str, str]:
         """The headers of a new key that may that."""

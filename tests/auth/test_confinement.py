@@ -37,6 +37,7 @@ DEFINERS = {
     *("reached_namespaces", "submit_confined", "act_confined", "publish_confined"),
     *("find_task_ids", "search_tasks", "count_tasks", "add_to_dlq", "update_dlq", "requeue_dlq"),
     *("create_job", "drive_job", "stop_job", "rerun", "events_end"),
+    *("list_reached_keys", "issue_api_key", "reissue_api_key", "end_api_key"),
 }
 
 

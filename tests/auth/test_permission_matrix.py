@@ -56,10 +56,15 @@ INPUTS: dict[str, Input] = {
         ("list_tasks", "watch_tasks", "list_templates", "list_handlers", "list_dlq", "list_breakers"), _of_namespace
     ),
     **dict.fromkeys(("list_domain_events", "watch_domain_events"), _of_namespace),
+    "create_key": lambda n: {
+        "body": {"name": "new", "permissions": ["auth:keys_manage"], "namespaces": [n["namespace"]]}
+    },
     "create_job": lambda n: {"body": {"action": "pause", "filter": {"namespace": n["namespace"], "name": "order"}}},
     "rerun_task": lambda n: {"body": {"from_step": "check"}},
     **dict.fromkeys(("get_performance", "get_bottlenecks", "get_durations", "get_throughput"), _of_namespace),
-    **dict.fromkeys(("stop_job", "pause_task", "resume_task", "check_template", "requeue_dlq_entry"), _empty),
+    **dict.fromkeys(
+        ("stop_job", "pause_task", "resume_task", "check_template", "rotate_key", "requeue_dlq_entry"), _empty
+    ),
 }
 """What operations need beside what their path says; the others need nothing."""
 
@@ -73,6 +78,7 @@ async def api(database: str, door: Door) -> AsyncIterator[Api]:
             await made.make_task(namespace)
             await made.make_entry(namespace)
             await made.make_job(namespace)
+            await made.make_key(namespace)
         yield made
 
 
@@ -96,6 +102,7 @@ def names_of(api: Api, namespace: str) -> Names:
         "dlq_entry_uuid": str(api.entries[namespace]),
         "job_uuid": str(api.jobs[namespace]),
         "breaker": f"gateway-of-{namespace}",
+        "key_id": api.keys[namespace],
         "event_id": str(api.events[namespace]),
     }
 
@@ -222,6 +229,8 @@ async def theirs_as_it_is(api: Api) -> list[Any]:
     for table in ("tasks", "steps", "transitions", "acts", "dlq"):
         query = f"select t::text from tasker_engine.{table} t where task_id = $1"
         rows += sorted(row[0] for row in await api.door.connection.fetch(query, task))
+    query = "select k::text from tasker_engine.api_keys k where $1 = any (k.namespaces) order by 1"
+    rows += [row[0] for row in await api.door.connection.fetch(query, THEIRS)]
     query = """select count(distinct k.task_id), count(distinct t.template_id) from tasker_engine.namespaces n
                left join tasker_engine.templates t using (namespace_id)
                left join tasker_engine.tasks k using (template_id) where n.name = $1"""

@@ -86,6 +86,7 @@ async def town(database: str, door: Door) -> AsyncIterator[Town]:
             task = await api.make_task(namespace)
             await api.make_entry(namespace)
             await api.make_job(namespace)
+            await api.make_key(namespace)
             everything = sorted(registry_permissions())
             tenants[namespace] = Tenant(namespace, await api.key(*everything, namespaces=[namespace]), {str(task)})
             tenants[namespace].ids |= {
@@ -120,6 +121,15 @@ def of_event(*, mine: bool) -> Question:
     def question(town: Town, tenant: Tenant) -> tuple[str, str, Any, str]:
         event = town.api.events[tenant.namespace if mine else town.other(tenant).namespace]
         return "GET", f"/v1/events/{event}", None, ""
+
+    return question
+
+
+def of_key(*, mine: bool, method: str = "GET") -> Question:
+    """A question about the tenant's own key, or about the other's."""
+
+    def question(town: Town, tenant: Tenant) -> tuple[str, str, Any, str]:
+        return method, f"/v1/keys/{town.api.keys[tenant.namespace if mine else town.other(tenant).namespace]}", None, ""
 
     return question
 
@@ -164,6 +174,10 @@ QUESTIONS: list[Question] = [
     *(at(path) for path in ("/v1/dlq/investigation-queue", "/v1/workers", "/config")),
     *(at(f"/v1/{path}") for path in ("jobs", "analytics/performance", "analytics/bottlenecks", "analytics/durations")),
     at("/v1/breakers"),
+    at("/v1/keys", "every=true"),
+    of_key(mine=True),
+    of_key(mine=False),
+    of_key(mine=False, method="DELETE"),
     *(at("/v1/breakers", f"namespace={{{whose}}}") for whose in ("mine", "other")),
     *(at("/v1/breakers/one", f"breaker=gateway-of-{{{whose}}}") for whose in ("mine", "other")),
     *(at("/v1/events", f"namespace={{{whose}}}") for whose in ("mine", "other")),

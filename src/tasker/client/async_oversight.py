@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasker.client.filling import Id, act_fields, job_fields
+from tasker.client.filling import Id, act_fields, job_fields, key_fields
 from tasker.operations.analytics import BottleneckAnalysis, GroupOfDurations, IntervalFigures, PerformanceMetrics
 from tasker.operations.breakers import BreakerInfo, BreakerMove
 from tasker.operations.configuration import ConfigResponse
@@ -21,6 +21,7 @@ from tasker.operations.dlq import (
 from tasker.operations.events import EventInfo, EventPage
 from tasker.operations.fleet import HandlerList, WorkerList
 from tasker.operations.jobs import ItemInfo, JobInfo, JobMade
+from tasker.operations.keys import KeyInfo, KeyMade
 from tasker.operations.templates import NamespaceList
 
 
@@ -134,6 +135,29 @@ class AsyncOversight:
     async def get_domain_event(self, event_id: Id) -> EventInfo:
         """One event. Raises NotFound."""
         return await self.call("get_domain_event", event_id=event_id)
+
+    # API keys -------------------------------------------------------------------------------------------------------
+
+    async def list_keys(self, **which: Any) -> list[KeyInfo]:
+        """Keys, newest first, without their secrets. `which`: every (ended ones too), limit, cursor."""
+        return await self.call("list_keys", **which)
+
+    async def get_key(self, key_id: str) -> KeyInfo:
+        """A key, without its secret. Raises ApiKeyNotFound."""
+        return await self.call("get_key", key_id=key_id)
+
+    async def create_key(self, name: str, **about: Any) -> KeyMade:
+        """Makes a key, which is shown this once. `about`: permissions, roles, namespaces or all_namespaces,
+        expires_in_s or never_expires. Raises Forbidden for what the caller has not itself."""
+        return await self.call("create_key", name=name, **key_fields("key_id", about))
+
+    async def rotate_key(self, key_id: str, **about: Any) -> KeyMade:
+        """Makes a key that takes the place of another. `about`: grace_s, expires_in_s or never_expires."""
+        return await self.call("rotate_key", key_id=key_id, **key_fields("new_key_id", about))
+
+    async def revoke_key(self, key_id: str, *, grace_s: float | None = None) -> KeyInfo:
+        """Ends a key. Raises ApiKeyNotFound."""
+        return await self.call("revoke_key", key_id=key_id, grace_s=grace_s)
 
     # Figures --------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import orjson
 
 from tasker.model.errors import InvalidInput
 from tasker.model.ids import uuid7
+from tasker.operations.key_texts import new_key
 from tasker.operations.tasks import CreatedTask, CreatedTasks
 from tasker.operations.views import TaskResponse
 from tasker.submission import encode_context
@@ -79,3 +80,8 @@ def rerun_fields(about: Mapping[str, Any]) -> dict[str, Any]:
 def job_fields(about: Mapping[str, Any]) -> dict[str, Any]:
     """What is said of a job, with its id."""
     return {"job_uuid": uuid7(), **{name: value for name, value in about.items() if value is not None}}
+
+
+def key_fields(field: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of an API key, with an id, so that a request that is sent again makes no second key."""
+    return {field: new_key().key_id, **{name: value for name, value in about.items() if value is not None}}

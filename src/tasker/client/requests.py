@@ -96,6 +96,11 @@ PLACES: dict[str, Place] = {
     "list_domain_events": Place("GET", "/v1/events"),
     "watch_domain_events": Place("GET", "/v1/events/stream"),
     "get_domain_event": Place("GET", "/v1/events/{event_id}"),
+    "list_keys": Place("GET", "/v1/keys"),
+    "create_key": Place("POST", "/v1/keys"),
+    "get_key": Place("GET", "/v1/keys/{key_id}"),
+    "revoke_key": Place("DELETE", "/v1/keys/{key_id}"),
+    "rotate_key": Place("POST", "/v1/keys/{key_id}/rotate"),
     "get_config": Place("GET", "/config"),
 }
 """Where each operation is, by its name; a test holds it against the server's own table."""

@@ -26,6 +26,7 @@ _TOPICS = (
     "events",
     "fleet",
     "jobs",
+    "keys",
     "lists",
     "publishing",
     "reasons",

@@ -26,6 +26,8 @@ PERMISSIONS = (
     "breakers:read",
     "breakers:act",
     "events:read",
+    "auth:keys_read",
+    "auth:keys_manage",
 )
 """The 17 of tasker-core; `templates:publish`, because who may check a template may not yet change what tasks run; and
 resources of their own for what tasker-core has not: so that no `resource:*` of before grants them."""

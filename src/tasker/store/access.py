@@ -64,6 +64,14 @@ class NewKey:
     expires_at: datetime | None
 
 
+def listed_key(row: Any) -> ListedKey:
+    """A key of a row of list_api_keys."""
+    known: dict[str, Any] = dict(row)
+    for name in ("permissions", "roles", "namespaces"):
+        known[name] = None if known[name] is None else tuple(known[name])
+    return ListedKey(**known)
+
+
 class Access:
     """The API keys of one schema."""
 
@@ -108,25 +116,7 @@ class Access:
     async def list_keys(self, connection: Connection, *, only_live: bool, limit: int = 1_000) -> list[ListedKey]:
         """Keys, newest first."""
         rows = await self._fetch(connection, "list_api_keys($1, $2)", only_live, limit)
-        return [
-            ListedKey(
-                row["key_id"],
-                row["name"],
-                row["state"],
-                tuple(row["permissions"]),
-                tuple(row["roles"]),
-                None if row["namespaces"] is None else tuple(row["namespaces"]),
-                row["created_at"],
-                row["created_by"],
-                row["expires_at"],
-                row["revoked_at"],
-                row["revoked_by"],
-                row["replaces"],
-                row["last_used_at"],
-                row["secret_name"],
-            )
-            for row in rows
-        ]
+        return [listed_key(row) for row in rows]
 
     async def touch_key(self, connection: Connection, key_id: str, *, every_s: float) -> None:
         """Notes that a key was used, unless that was noted in the last `every_s` seconds."""

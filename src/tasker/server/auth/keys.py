@@ -1,83 +1,11 @@
-"""The text of API keys, and the digest under which the database knows them.
+"""The text of API keys, where servers look for it; operations make keys too."""
 
-A key is `tsk_ID_SECRET`: an id of 60 random bits, by which it is found and shown in lists, and a secret of 256. The
-database has a digest of the secret, never the secret. The digest is HMAC-SHA-256 under the server's own secret where
-the settings have one: then whoever can write to the database cannot make a key. It is a fast hash on purpose: slow ones
-protect passwords that people choose, and 256 random bits cannot be guessed at any speed.
-"""
-
-from __future__ import annotations
-
-import hashlib
-import hmac
-import re
-import secrets
-from dataclasses import dataclass, field
-
-from tasker.model.errors import Unauthenticated
-
-MARK = "tsk"
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-_ID_LENGTH, _SECRET_LENGTH = 12, 52
-_SHAPE = re.compile(rf"{MARK}_([{_ALPHABET}]{{{_ID_LENGTH}}})_([{_ALPHABET}]{{{_SECRET_LENGTH}}})")
-_DIGEST = b"tasker api key digest v1"
-_NAME = b"tasker api key secret name v1"
-UNKEYED = "none"
-"""The name of no secret at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key in clear: shown once, then known to its holder alone."""
-
-    key_id: str
-    secret: str = field(repr=False)
-
-    @property
-    def text(self) -> str:
-        """What its holder sends."""
-        return f"{MARK}_{self.key_id}_{self.secret}"
-
-
-def new_key() -> ApiKey:
-    """A key that nobody has seen; five random bits a character."""
-    return ApiKey(_random(_ID_LENGTH), _random(_SECRET_LENGTH))
-
-
-def parse_key(text: str) -> ApiKey:
-    """The key that a caller sent. Raises Unauthenticated (malformed), which does not repeat it."""
-    shaped = _SHAPE.fullmatch(text)
-    if shaped is None:
-        raise Unauthenticated(f"this is no API key: one is {MARK}_, an id, _ and a secret", "malformed")
-    return ApiKey(shaped[1], shaped[2])
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSecret:
-    """What digests are keyed with. `name` says which secret that was, and tells nothing of it."""
-
-    name: str
-    _value: bytes = field(repr=False)
-
-    def digest(self, key: ApiKey) -> bytes:
-        """32 bytes, which the database keeps. The id is in it: no row can lend its digest to another."""
-        return hmac.digest(self._value, b"\0".join((_DIGEST, key.key_id.encode(), key.secret.encode())), "sha256")
-
-
-def server_secret(value: str | None) -> ServerSecret:
-    """The secret of the settings; without one digests are plain hashes. At least 32 characters, or ValueError."""
-    if value is None:
-        return ServerSecret(UNKEYED, b"")
-    if len(value) < 32:
-        raise ValueError("the server's secret has fewer than 32 characters: make one with `openssl rand -hex 32`")
-    name = hmac.digest(value.encode(), _NAME, "sha256").hex()[:16]
-    return ServerSecret(name, hashlib.sha256(value.encode()).digest())
-
-
-def matches(digest: bytes, key: ApiKey, secret: ServerSecret) -> bool:
-    """Whether this is the key of that digest, in a time that does not depend on where they differ."""
-    return hmac.compare_digest(digest, secret.digest(key))
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+from tasker.operations.key_texts import MARK as MARK
+from tasker.operations.key_texts import UNKEYED as UNKEYED
+from tasker.operations.key_texts import ApiKey as ApiKey
+from tasker.operations.key_texts import ServerSecret as ServerSecret
+from tasker.operations.key_texts import matches as matches
+from tasker.operations.key_texts import new_key as new_key
+from tasker.operations.key_texts import parse_key as parse_key
+from tasker.operations.key_texts import secrets_of as secrets_of
+from tasker.operations.key_texts import server_secret as server_secret

@@ -10,7 +10,7 @@ from tasker.operations.principal import Principal
 from tasker.server.auth.api_keys import ApiKeys
 from tasker.server.auth.credentials import credential
 from tasker.server.auth.jwks import PublishedKeys
-from tasker.server.auth.keys import ServerSecret, server_secret
+from tasker.server.auth.keys import secrets_of as secrets_of
 from tasker.server.auth.public_keys import FixedKeys, KeySource, from_files
 from tasker.server.auth.roles import all_roles
 from tasker.server.auth.tokens import TokenRules, Tokens
@@ -43,15 +43,6 @@ def authenticator(settings: Settings, ask: Ask) -> ByCredentials:
         Access(settings.schema_name), ask, secrets=secrets_of(settings), roles=roles, cache_s=settings.auth_cache_s
     )
     return ByCredentials(api_keys, tokens_of(settings), settings.auth_api_key_header)
-
-
-def secrets_of(settings: Settings) -> tuple[ServerSecret, ...]:
-    """The server's secret for new keys, and after it the one that older keys may still be made under."""
-    now, before = settings.auth_api_key_secret, settings.auth_api_key_secret_previous
-    if now is None and before is not None:
-        raise SettingsError("TASKER_AUTH_API_KEY_SECRET_PREVIOUS is set and TASKER_AUTH_API_KEY_SECRET is not")
-    values = [None if now is None else now.get_secret_value()]
-    return tuple(server_secret(value) for value in [*values, *([before.get_secret_value()] if before else [])])
 
 
 def tokens_of(settings: Settings) -> Tokens | None:

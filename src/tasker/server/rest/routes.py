@@ -17,6 +17,7 @@ from tasker.operations import (
     events,
     fleet,
     jobs,
+    keys,
     lists,
     publishing,
     reasons,
@@ -118,5 +119,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/events", events.list_domain_events),
     Route("GET", "/v1/events/stream", events.watch_domain_events),
     Route("GET", "/v1/events/{event_id}", events.get_domain_event),
+    Route("GET", "/v1/keys", keys.list_keys),
+    Route("POST", "/v1/keys", keys.create_key),
+    Route("GET", "/v1/keys/{key_id}", keys.get_key),
+    Route("DELETE", "/v1/keys/{key_id}", keys.revoke_key),
+    Route("POST", "/v1/keys/{key_id}/rotate", keys.rotate_key),
     Route("GET", "/config", configuration.get_config),
 )
