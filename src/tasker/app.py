@@ -85,6 +85,7 @@ class Tasker(BreakerCalls):
         self._waiters = Waiters(self._ask_ended)
         self._wakes = Wakes(self._notify)
         self._courier = Courier(self._ask, self.settings, events_of(self._handlers))
+        self._closing: list[Callable[[], Awaitable[None]]] = []
         self.dsn = ""
         """The DSN in use, once started."""
 
@@ -139,6 +140,7 @@ class Tasker(BreakerCalls):
         if self._worker is not None:
             await self._worker.stop(drain_s)
         await self._courier.stop()
+        await asyncio.gather(*(close() for close in self._closing))
         await self._waiters.close()
         await self._wakes.close()
         if self._pool is not None:
@@ -308,7 +310,7 @@ class Tasker(BreakerCalls):
 
     def engine(self) -> Engine:
         """This process's engine, for `tasker.operations`; it answers while this Tasker is started."""
-        from tasker.operations.engine import Engine
+        from tasker.operations.engine import Engine, Turning
         from tasker.operations.limits import Limits
 
         return Engine(
@@ -322,6 +324,7 @@ class Tasker(BreakerCalls):
             limits=Limits(self.settings),
             confinement=Confinement(self.settings.schema_name),
             submit_by=lambda verbs: partial(self.submit_many, verbs=verbs),
+            turning=Turning(lambda: self.dsn, self.settings, self._closing),
         )
 
     def asgi(self, *, authenticator: Authenticator | None = None) -> FastAPI:

@@ -29,6 +29,7 @@ NOT_READ = {
     *("api_keys", "identities", "grants", "sweeps", "failures", "migrations", "functions_loaded"),
     *("breaker_moves", "breaker_signals", "refusals"),
     *("template_events", "event_subscribers", "event_deliveries"),
+    "remote_sessions",
 }
 """Tables that confined callers have no business with, whatever the namespace."""
 OF_ALL = {"sessions", "fields"}

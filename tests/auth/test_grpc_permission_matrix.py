@@ -13,7 +13,7 @@ import pytest
 from api import Api
 from grpc import aio
 from mint import Mint
-from test_permission_matrix import EVERYTHING, INPUTS, OURS, THEIRS, api, names_of, nobodies, theirs_as_it_is
+from test_permission_matrix import EVERYTHING, INPUTS, OURS, THEIRS, api, names_of, nobodies, session_of, theirs_as_it_is
 
 from tasker import proto
 from tasker.operations import OPERATIONS, PERMISSIONS
@@ -87,7 +87,7 @@ class Caller:
 
     async def ask(self, rpc: Rpc, headers: Mapping[str, str], namespace: str) -> tuple[grpc.StatusCode, str]:
         """The status, and all that was told: of a stream the first message."""
-        names = names_of(self.api, namespace)
+        names = {**names_of(self.api, namespace), **await session_of(self.api, dict(headers), rpc.operation)}
         stub = getattr(proto.Stub(self.channel, rpc.service), rpc.name)
         running = stub(rpc.request(names), metadata=tuple(headers.items()), timeout=60)
         try:

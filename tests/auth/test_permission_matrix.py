@@ -14,7 +14,7 @@ from mint import NOW, Mint
 
 from tasker import Tasker
 from tasker.model.ids import step_uuid
-from tasker.operations import OPERATIONS, PERMISSIONS
+from tasker.operations import OPERATIONS, PERMISSIONS, Operation
 from tasker.operations.registry import Scope
 from tasker.server.auth.keys import new_key
 from tasker.server.rest.routes import ROUTES, Route
@@ -39,6 +39,8 @@ def _empty(names: Names) -> dict[str, Any]:
     return {"body": {}}
 
 
+WORKER = {"name": "w", "handlers": [{"name": "nothing"}]}
+FIRST = {"number": 1, "attempt": 1}
 INPUTS: dict[str, Input] = {
     "create_task": lambda n: {"body": {"name": "order", "namespace": n["namespace"], "context": {"of": "x"}}},
     "create_tasks": lambda n: {"body": {"name": "order", "namespace": n["namespace"], "tasks": [{}]}},
@@ -84,10 +86,19 @@ async def api(database: str, door: Door) -> AsyncIterator[Api]:
 
 async def ask(api: Api, route: Route, headers: dict[str, str], namespace: str) -> Answer:
     """What this caller is answered who asks about something of that namespace."""
-    names = names_of(api, namespace)
+    names = {**names_of(api, namespace), **await session_of(api, headers, route.operation)}
     given = INPUTS.get(route.operation.name, lambda _: {})(names)
     path = route.path.format(**{name: names[name] for name in route.in_path})
     return await api.call(route.method, path, headers, given.get("body"), given.get("query", ""))
+
+
+async def session_of(api: Api, headers: dict[str, str], operation: Operation[Any]) -> Names:
+    """A worker's session of this caller, for operations on one; of a caller who may not have one just an id."""
+    if "session_uuid" not in operation.given.model_fields or operation.name == "open_worker_session":
+        return {}
+    made = str(uuid4())
+    await api.call("POST", "/v1/worker/sessions", headers, {"session_uuid": made, **WORKER})
+    return {"session_uuid": made}
 
 
 def names_of(api: Api, namespace: str) -> Names:

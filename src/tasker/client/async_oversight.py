@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tasker.client.async_gateway import AsyncGateway
 from tasker.client.filling import Id, act_fields, job_fields, key_fields
 from tasker.operations.analytics import BottleneckAnalysis, GroupOfDurations, IntervalFigures, PerformanceMetrics
 from tasker.operations.breakers import BreakerInfo, BreakerMove
@@ -25,12 +26,8 @@ from tasker.operations.keys import KeyInfo, KeyMade
 from tasker.operations.templates import NamespaceList
 
 
-class AsyncOversight:
+class AsyncOversight(AsyncGateway):
     """Methods of AsyncTaskerClient."""
-
-    async def call(self, operation: str, /, **fields: Any) -> Any:
-        """What any operation answers; the client knows how."""
-        raise NotImplementedError
 
     # The dead letter queue ------------------------------------------------------------------------------------------
 

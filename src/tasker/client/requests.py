@@ -33,6 +33,7 @@ _TASK = "/v1/tasks/{task_uuid}"
 _STEP = f"{_TASK}/workflow_steps/{{step_uuid}}"
 _TEMPLATE = "/v1/templates/{namespace}/{name}"
 _JOB = "/v1/jobs/{job_uuid}"
+_SESSION = "/v1/worker/sessions/{session_uuid}"
 _ENTRY = "/v1/dlq/entry/{dlq_entry_uuid}"
 
 PLACES: dict[str, Place] = {
@@ -101,6 +102,13 @@ PLACES: dict[str, Place] = {
     "get_key": Place("GET", "/v1/keys/{key_id}"),
     "revoke_key": Place("DELETE", "/v1/keys/{key_id}"),
     "rotate_key": Place("POST", "/v1/keys/{key_id}/rotate"),
+    "open_worker_session": Place("POST", "/v1/worker/sessions"),
+    "take_worker_turn": Place("POST", f"{_SESSION}/turn"),
+    "beat_worker_session": Place("POST", f"{_SESSION}/beat"),
+    "load_for_worker": Place("POST", f"{_SESSION}/load"),
+    "save_worker_checkpoints": Place("POST", f"{_SESSION}/checkpoints"),
+    "await_work": Place("POST", f"{_SESSION}/wait"),
+    "end_worker_session": Place("POST", f"{_SESSION}/end"),
     "get_config": Place("GET", "/config"),
 }
 """Where each operation is, by its name; a test holds it against the server's own table."""

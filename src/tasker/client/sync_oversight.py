@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasker.client.filling import Id, act_fields, job_fields, key_fields
+from tasker.client.sync_gateway import Gateway
 from tasker.operations.analytics import BottleneckAnalysis, GroupOfDurations, IntervalFigures, PerformanceMetrics
 from tasker.operations.breakers import BreakerInfo, BreakerMove
 from tasker.operations.configuration import ConfigResponse
@@ -27,12 +28,8 @@ from tasker.operations.keys import KeyInfo, KeyMade
 from tasker.operations.templates import NamespaceList
 
 
-class Oversight:
+class Oversight(Gateway):
     """Methods of TaskerClient."""
-
-    def call(self, operation: str, /, **fields: Any) -> Any:
-        """What any operation answers; the client knows how."""
-        raise NotImplementedError
 
     # The dead letter queue ------------------------------------------------------------------------------------------
 

@@ -119,6 +119,12 @@ class InvalidInput(TaskerError):
         """One line each: the path in the input and what is wrong there."""
 
 
+class TurnSuperseded(TaskerError):
+    """The session has begun a newer turn: begin one with a higher number, and name in it what the worker holds."""
+
+    code = "turn_superseded"
+
+
 class PayloadTooLarge(TaskerError):
     """An input, result or error is larger than the setting allows."""
 

@@ -35,6 +35,8 @@ _TOPICS = (
     "tasks",
     "templates",
     "watching",
+    "worker_sessions",
+    "worker_turns",
 )
 for _topic in _TOPICS:
     import_module(f"tasker.operations.{_topic}")  # each registers its operations

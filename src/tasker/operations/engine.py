@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from tasker.operations.limits import Limits
+from tasker.operations.turning import Turning
 from tasker.settings import Settings
 from tasker.store.confined import ConfinedVerbs, Confinement
 from tasker.store.connection import Connection
@@ -49,6 +50,8 @@ class Engine:
     confinement: Confinement
     submit_by: Callable[[Verbs], SubmitMany]
     """`submit_many` by other verbs, in a connection of their own."""
+    turning: Turning | None = None
+    """For workers on the network; None: they are not served."""
 
     def confined_to(self, namespaces: Collection[str]) -> Engine:
         """The same engine for a caller of these namespaces: what it asks the database reaches nothing else."""

@@ -52,6 +52,7 @@ def faults() -> dict[type[BaseException], Fault]:
         errors.IdentityConflict: Fault(409, "CONFLICT"),
         errors.KeyInFlight: Fault(409, "CONFLICT", retry_after_s=1),
         errors.TemplateConflict: Fault(409, "CONFLICT"),
+        errors.TurnSuperseded: Fault(409, "TURN_SUPERSEDED"),
         errors.PayloadTooLarge: Fault(413, "PAYLOAD_TOO_LARGE"),
         errors.RequestTooLarge: Fault(413, "PAYLOAD_TOO_LARGE"),
         errors.QuotaExceeded: Fault(429, "RATE_LIMITED"),

@@ -25,6 +25,7 @@ PERMISSIONS = (
     "worker:templates_read",
     "breakers:read",
     "breakers:act",
+    "gateway:work",
     "events:read",
     "auth:keys_read",
     "auth:keys_manage",

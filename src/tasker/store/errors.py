@@ -27,6 +27,7 @@ _BY_SQLSTATE: dict[str, type[errors.TaskerError]] = {
     "TK015": errors.InvalidInput,
     "TK016": errors.Forbidden,
     "TK020": errors.NotFound,
+    "TK021": errors.TurnSuperseded,
     "TK018": errors.BreakerNotFound,
     "42883": errors.SchemaOutdated,  # undefined function
     "3F000": errors.SchemaOutdated,  # undefined schema
@@ -65,6 +66,14 @@ def refusal(error: asyncpg.PostgresError) -> Refusal:
     (`busy`), because one of its rows is `stuck`, or because the database can do nothing at the moment (`away`)."""
     sqlstate = str(getattr(error, "sqlstate", "") or "")
     return _REFUSALS.get(sqlstate) or _REFUSALS.get(sqlstate[:2], "away")
+
+
+class RefusedElsewhere(asyncpg.PostgresError):
+    """A server says that the database refused, and of which kind that was."""
+
+    def __init__(self, reason: Refusal, message: str) -> None:
+        super().__init__(message)
+        self.sqlstate = next((state.ljust(5, "0") for state, kind in _REFUSALS.items() if kind == reason), "57000")
 
 
 def translated(error: asyncpg.PostgresError) -> Exception:

@@ -129,7 +129,7 @@ class Serving:
     pools: list[int] = field(default_factory=list[int])
 
 
-def _read(rows: Iterable[Any]) -> Reply:
+def read_reply(rows: Iterable[Any]) -> Reply:
     """Rows of type `tasker_engine.reply` as one record."""
     reply = Reply()
     grant_no = 0
@@ -222,7 +222,7 @@ class Verbs:
         """The same for a session that has nothing to do: the reply's grants are the first steps, as far as it has
         `free` slots."""
         with translating():
-            return _read(
+            return read_reply(
                 await connection.fetch(self._submit_here, session, serving.channels, serving.pools, free, *submit)
             )
 
@@ -241,7 +241,7 @@ class Verbs:
         """Records outcomes; the reply's grants are the steps that these free. Of the `awaited` tasks that have ended it
         has the views."""
         query, more = (self._report_awaited, (awaited,)) if awaited else (self._report, ())
-        return _read(
+        return read_reply(
             await connection.fetch(
                 query,
                 *more,
@@ -265,12 +265,14 @@ class Verbs:
         self, connection: Connection, session: int, serving: Serving, free: Sequence[int], *, may_be_alone: bool
     ) -> Reply:
         """Takes further steps, up to `free` slots of each pool."""
-        return _read(await connection.fetch(self._claim, session, serving.channels, serving.pools, free, may_be_alone))
+        return read_reply(
+            await connection.fetch(self._claim, session, serving.channels, serving.pools, free, may_be_alone)
+        )
 
     async def load(self, connection: Connection, task_ids: Sequence[UUID], numbers: Sequence[int]) -> Reply:
         """Contexts (number 0), results, and what members of batches work on (their numbers, negated), that a grant did
         not carry."""
-        return _read(await connection.fetch(self._load, task_ids, numbers))
+        return read_reply(await connection.fetch(self._load, task_ids, numbers))
 
     async def load_members(
         self, connection: Connection, task_ids: Sequence[UUID], numbers: Sequence[int]
@@ -287,7 +289,7 @@ class Verbs:
         self, connection: Connection, session: int, saves: Sequence[tuple[UUID, int, int, str]]
     ) -> list[Verdict]:
         """Notes how far steps have come: (task, number, attempt, JSON). The verdicts: recorded, stale or deferred."""
-        return _read(await connection.fetch(self._checkpoint, session, *_columns(saves, 4))).verdicts
+        return read_reply(await connection.fetch(self._checkpoint, session, *columns(saves, 4))).verdicts
 
     async def read_checkpoints(
         self, connection: Connection, task_ids: Sequence[UUID], numbers: Sequence[int]
@@ -298,7 +300,7 @@ class Verbs:
 
     async def regrant(self, connection: Connection, session: int, held: Sequence[tuple[UUID, int, int]]) -> Reply:
         """After a lost reply: what the session owns but the worker does not hold, and what it holds in vain."""
-        return _read(await connection.fetch(self._regrant, session, *_columns(held, 3)))
+        return read_reply(await connection.fetch(self._regrant, session, *columns(held, 3)))
 
     async def beat(
         self,
@@ -311,8 +313,8 @@ class Verbs:
         held: Sequence[tuple[UUID, int, int]],
     ) -> Reply:
         """Keeps the session alive. `started` names (task, number, attempt, seconds ago)."""
-        arguments = (session, is_idle, stale_outcomes, *_columns(started, 4), *_columns(held, 3))
-        return _read(await connection.fetch(self._beat, *arguments))
+        arguments = (session, is_idle, stale_outcomes, *columns(started, 4), *columns(held, 3))
+        return read_reply(await connection.fetch(self._beat, *arguments))
 
     async def open_session(
         self, connection: Connection, session_uuid: UUID, name: str, host: str, pid: int, lease_s: float
@@ -401,6 +403,6 @@ class Verbs:
         return row[0], row[1]
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
     """Rows as parallel arrays."""
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

@@ -17,6 +17,7 @@ from tasker.server.entrance import Entrance
 from tasker.server.metrics import Figures
 from tasker.server.rest.door import Door, Handler, guarded
 from tasker.server.rest.events import Streams
+from tasker.server.rest.leaving import while_there
 from tasker.server.rest.refusals import refused
 from tasker.server.rest.routes import ROUTES, Route
 from tasker.server.rest.system import add_system_routes
@@ -54,7 +55,7 @@ def create_app(
 
     app = FastAPI(title="Tasker", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     for route in routes_of(engine.settings):
-        endpoint = guarded((streams if route.operation.is_stream else door).endpoint(route))
+        endpoint = guarded(while_there((streams if route.operation.is_stream else door).endpoint(route), route))
         app.add_route(route.path, _measured(endpoint, route, figures), methods=[route.method])
     add_system_routes(app, door)
     app.add_exception_handler(HTTPException, _not_routed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import orjson
@@ -10,8 +11,38 @@ from starlette.requests import ClientDisconnect, Request
 from tasker.model.errors import MalformedRequest, RequestTooLarge
 from tasker.settings import Settings
 
+WORKER_DEPTH_MAX = 120
 
-async def read_json(request: Request, settings: Settings) -> dict[str, Any]:
+
+def check_value(value: Any, settings: Settings) -> None:
+    """Raises RequestTooLarge for JSON that is nested too deep, holds too much or too long strings; MalformedRequest for
+    the character NUL, which the database cannot hold."""
+    level, count = [value], 0
+    for _ in range(settings.json_depth_max + 1):
+        if not level:
+            return
+        count += len(level)
+        if count > settings.json_values_max:
+            raise RequestTooLarge(
+                f"the JSON holds more than {settings.json_values_max} values (TASKER_JSON_VALUES_MAX)"
+            )
+        level = [inner for one in level for inner in _inside(one, settings.json_string_bytes_max)]
+    raise RequestTooLarge(f"the JSON is nested deeper than {settings.json_depth_max} (TASKER_JSON_DEPTH_MAX)")
+
+
+def check_of_worker(value: Any, settings: Settings) -> None:
+    """The same for what workers send: results have a limit of their own, and a bad one must not stop the others."""
+    level: list[Any] = [value]
+    for _ in range(WORKER_DEPTH_MAX):
+        if not level:
+            return
+        level = [inner for one in level for inner in _children(one)]
+    raise RequestTooLarge(f"the JSON is nested deeper than {WORKER_DEPTH_MAX}")
+
+
+async def read_json(
+    request: Request, settings: Settings, check: Callable[[Any, Settings], None] = check_value
+) -> dict[str, Any]:
     """The JSON object of a request's body; an empty body is an empty object.
 
     Raises RequestTooLarge and MalformedRequest.
@@ -26,7 +57,7 @@ async def read_json(request: Request, settings: Settings) -> dict[str, Any]:
         raise MalformedRequest(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise MalformedRequest("the body is JSON, but no object")
-    check_value(cast("dict[str, Any]", value), settings)
+    check(value, settings)
     return cast("dict[str, Any]", value)
 
 
@@ -62,20 +93,10 @@ def _check_kind(request: Request) -> None:
         raise MalformedRequest("the body is compressed: send it as it is")
 
 
-def check_value(value: Any, settings: Settings) -> None:
-    """Raises RequestTooLarge for JSON that is nested too deep, holds too much or too long strings; MalformedRequest for
-    the character NUL, which the database cannot hold."""
-    level, count = [value], 0
-    for _ in range(settings.json_depth_max + 1):
-        if not level:
-            return
-        count += len(level)
-        if count > settings.json_values_max:
-            raise RequestTooLarge(
-                f"the JSON holds more than {settings.json_values_max} values (TASKER_JSON_VALUES_MAX)"
-            )
-        level = [inner for one in level for inner in _inside(one, settings.json_string_bytes_max)]
-    raise RequestTooLarge(f"the JSON is nested deeper than {settings.json_depth_max} (TASKER_JSON_DEPTH_MAX)")
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(cast("dict[str, Any]", value).values())
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def _inside(value: Any, string_bytes_max: int) -> list[Any]:
@@ -87,7 +108,7 @@ def _inside(value: Any, string_bytes_max: int) -> list[Any]:
         for key in cast("dict[str, Any]", value):
             check_text(key, string_bytes_max)
         return list(cast("dict[str, Any]", value).values())
-    return cast("list[Any]", value) if isinstance(value, list) else []
+    return _children(value)
 
 
 def check_text(text: str, string_bytes_max: int) -> None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from tasker.operations import Engine
 from tasker.operations.registry import Given
-from tasker.server.rest.body import check_text, read_json
+from tasker.server.rest.body import check_of_worker, check_text, check_value, read_json
 from tasker.server.rest.routes import Route
 
 
@@ -25,7 +25,8 @@ async def read_given(request: Request, route: Route, engine: Engine, headers: Ma
     ):
         check_text(text, engine.settings.json_string_bytes_max)
     if route.has_body:
-        body = await read_json(request, engine.settings)
+        check = check_of_worker if route.is_for_workers else check_value
+        body = await read_json(request, engine.settings, check)
         said = {**({route.body_field: body} if route.body_field else body), **request.path_params}
         return route.operation.given.model_validate_json(orjson.dumps(said), strict=True)
     return route.operation.given.model_validate({**_query(request), **(headers or {}), **request.path_params})

@@ -26,6 +26,8 @@ from tasker.operations import (
     tasks,
     templates,
     watching,
+    worker_sessions,
+    worker_turns,
 )
 
 
@@ -42,6 +44,8 @@ class Route:
     operation: Operation[Any]
     status: int = 200
     body_field: str | None = None
+    is_for_workers: bool = False
+    """What workers send may be as large as results are."""
 
     @property
     def has_body(self) -> bool:
@@ -57,6 +61,7 @@ class Route:
 _TASK = "/v1/tasks/{task_uuid}"
 _STEP = f"{_TASK}/workflow_steps/{{step_uuid}}"
 _TEMPLATE = "/v1/templates/{namespace}/{name}"
+_SESSION = "/v1/worker/sessions/{session_uuid}"
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/tasks", tasks.create_task),
@@ -124,5 +129,12 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/keys/{key_id}", keys.get_key),
     Route("DELETE", "/v1/keys/{key_id}", keys.revoke_key),
     Route("POST", "/v1/keys/{key_id}/rotate", keys.rotate_key),
+    Route("POST", "/v1/worker/sessions", worker_sessions.open_worker_session, is_for_workers=True),
+    Route("POST", f"{_SESSION}/turn", worker_turns.take_worker_turn, is_for_workers=True),
+    Route("POST", f"{_SESSION}/beat", worker_sessions.beat_worker_session, is_for_workers=True),
+    Route("POST", f"{_SESSION}/load", worker_sessions.load_for_worker, is_for_workers=True),
+    Route("POST", f"{_SESSION}/checkpoints", worker_sessions.save_worker_checkpoints, is_for_workers=True),
+    Route("POST", f"{_SESSION}/wait", worker_sessions.await_work, is_for_workers=True),
+    Route("POST", f"{_SESSION}/end", worker_sessions.end_worker_session, is_for_workers=True),
     Route("GET", "/config", configuration.get_config),
 )
