@@ -64,6 +64,11 @@ INPUTS: dict[str, Input] = {
     "create_job": lambda n: {"body": {"action": "pause", "filter": {"namespace": n["namespace"], "name": "order"}}},
     "rerun_task": lambda n: {"body": {"from_step": "check"}},
     **dict.fromkeys(("get_performance", "get_bottlenecks", "get_durations", "get_throughput"), _of_namespace),
+    "open_worker_session": lambda _: {"body": {"session_uuid": str(uuid4()), **WORKER}},
+    "take_worker_turn": lambda _: {"body": {"turn": 1}},
+    "await_work": lambda _: {"body": {"wait": 0}},
+    "save_worker_checkpoints": lambda n: {"body": {"checkpoints": [{"task_uuid": n["task_uuid"], **FIRST}]}},
+    **dict.fromkeys(("beat_worker_session", "load_for_worker", "end_worker_session"), _empty),
     **dict.fromkeys(
         ("stop_job", "pause_task", "resume_task", "check_template", "rotate_key", "requeue_dlq_entry"), _empty
     ),

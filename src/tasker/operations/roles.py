@@ -15,6 +15,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
         "system:handlers_read",
     ),
     "submitter": ("tasks:create", "tasks:read", "templates:read"),
+    "worker": ("gateway:work", "worker:templates_read"),
     "operator": (
         *("tasks:*", "steps:*", "dlq:*", "breakers:*", "events:read", "templates:read"),
         *("templates:validate", "system:analytics_read", "system:handlers_read", "worker:templates_read"),
