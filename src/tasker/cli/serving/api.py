@@ -115,7 +115,7 @@ def serve(serving: Serving, announced: Callable[[int, Serving], None] = announce
             port=serving.port,
             workers=serving.processes,
             loop="uvloop",
-            http="httptools",
+            http="tasker.server.rest.protocol:BoundedHttp",
             ws="none",
             lifespan="on",
             log_config=None,
@@ -173,11 +173,13 @@ def application() -> FastAPI:
     from tasker.server.auth.wiring import authenticator
     from tasker.server.entrance import Entrance
     from tasker.server.rest import create_app
+    from tasker.server.rest.protocol import BoundedHttp
 
     hold_shared()
     told = orjson.loads(os.environ[_HANDED_DOWN])
     settings = Settings()  # pyright: ignore[reportCallIssue] - every field has a default
     configure_logs(settings)
+    BoundedHttp.bound(settings)
     settings = settings.model_copy(update={"read_connections": settings.server_connections})
     tasker = Tasker(told["dsn"], templates=told["templates"], settings=settings, worker=False)
     engine = tasker.engine()
