@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import psycopg
 import pytest
 from support.engine import Engine
 
 from tasker.cli import main
+from tasker.store import events as outbox
+from tasker.store.events import Made
 
 T = TypeVar("T")
 
@@ -106,6 +110,30 @@ async def _with_engine(dsn: str, work: Callable[[Engine], Awaitable[T]]) -> T:
         await engine.close()
 
 
+async def publish_events(engine: Engine) -> None:
+    """Makes events of all that the outbox was told, as a courier does."""
+    owner, said = uuid4(), {"schema": "tasker_engine"}
+    while taken := await outbox.take_events(engine.connection, owner, [], 100, 30, **said):
+        made = [Made(one.seq, "published", '{"said": 1}', "{}") for one in taken]
+        await outbox.settle_events(engine.connection, owner, made, **said)
+
+
+def until(holds: Callable[[], object], timeout_s: float = 60) -> None:
+    """Looks until it holds."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "it never held"
+        threading.Event().wait(0.02)
+
+
+TOLD = """\
+tasker: 1
+namespace_name: shop
+name: told
+version: 1.0.0
+steps:
+  - {name: pay, handler: pay, system_dependency: gateway, publishes_events: [order.paid, receipt.sent]}
+"""
 TEMPLATE = """\
 tasker: 1
 namespace_name: shop

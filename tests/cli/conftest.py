@@ -11,7 +11,17 @@ from support.serving import served
 
 from tasker import Tasker
 
-TWO_DOORS = {"test_dlq_commands", "test_task_commands", "test_template_commands", "test_why_command"}
+TWO_DOORS = {
+    "test_analytics_commands",
+    "test_batch_commands",
+    "test_breaker_commands",
+    "test_event_commands",
+    "test_rerun_and_bulk_commands",
+    "test_dlq_commands",
+    "test_task_commands",
+    "test_template_commands",
+    "test_why_command",
+}
 """Their commands work on a database and on a server, and are the same on both."""
 
 

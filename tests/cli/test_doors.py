@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from cli_shell import TEMPLATE, Shell
+from cli_shell import TEMPLATE, TOLD, Shell, publish_events, until
 from support.serving import served
 
 from tasker import Tasker
@@ -55,6 +57,75 @@ def test_both_doors_show_the_same(shop: Shell, tmp_path: Path) -> None:
         assert here.json == there.json
         for words in (("template", "list"), ("template", "show", "shop/order"), LIST):
             assert _differences(shop.ok(*words), shop.ok(*words, "--url", serving.url)) == [], words
+
+
+OVER = ("--since", f"{datetime.now(UTC) - timedelta(days=3):%Y-%m-%dT%H:%MZ}",
+        "--until", f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%MZ}")  # fmt: skip
+EVERY = (
+    ("breaker", "list"),
+    ("breaker", "show", "gateway"),
+    ("task", "batches", "{task}"),
+    ("task", "lineage", "{task}"),
+    ("task", "rerun", "{task}", "--from", "charge", "--dry-run"),
+    ("task", "analyze", "{task}"),
+    ("bulk", "list"),
+    ("bulk", "run", "pause", "--namespace", "shop"),
+    ("bulk", "get", "{job}"),
+    ("events", "list"),
+    ("events", "list", "order.*", "--oldest-first", "--limit", "1"),
+    ("events", "list", "nothing.*", "--status", "recorded", "--status", "published"),
+    ("events", "watch", "--cursor", "0", "--limit", "1"),
+    ("analytics", "performance", *OVER),
+    ("analytics", "durations", *OVER, "--by", "handler", "--order", "count"),
+    ("analytics", "tasks", *OVER),
+    ("analytics", "throughput", *OVER, "--interval", "86400"),
+    ("analytics", "bottlenecks", *OVER),
+    ("analytics", "performance", "--since", "2020-01-01T00:00Z", "--until", "2020-01-02T00:00Z", "--namespace", "shop"),
+    ("dlq", "list"),
+    ("dlq", "stats"),
+)
+"""Commands that look, and how they are called."""
+
+
+def test_both_doors_show_the_same_of_the_installation(shop: Shell, tmp_path: Path) -> None:
+    """Every command about jobs, reruns, batches, breakers, figures and events prints the same from a server as from the
+    database: as a document, and as a page for people."""
+    file = tmp_path / "told.yaml"
+    file.write_text(TOLD)
+    shop.ok("template", "publish", file)
+    shop.ok("breaker", "open", "gateway", "--reason", "maintenance", "--actor", "ada")
+    shop.ok("breaker", "reset", "gateway", "--actor", "ada")
+    order = ("task", "submit", "shop/order", "--context", '{"item": "cup"}')
+    task = shop.ok(*order)["task_uuid"]
+    shop.ok("task", "submit", "shop/told")
+    with shop.working(handlers=["price", "charge", "pay"]):
+        shop.ok("task", "wait", task)
+        until(lambda: shop.ok("events", "list", "--status", "recorded")["events"])
+    shop.drive(publish_events)
+    shop.ok("task", "rerun", task, "--from", "charge", "--actor", "ada")
+    job = shop.run("bulk", "run", "cancel", "--state", "pending", "--yes", "--actor", "ada", "--json").json["job"]
+    named = {"task": task, "job": job["job_uuid"]}
+    with served(lambda: Tasker(shop.dsn, worker=False).asgi()) as serving:
+        for words in EVERY:
+            command = [word.format(**named) for word in words]
+            here, there = shop.ok(*command), shop.ok(*command, "--url", serving.url)
+            assert _differences(here, there) == [], words
+            pages = shop.run(*command), shop.run(*command, "--url", serving.url)
+            assert (pages[0].code, pages[0].out) == (pages[1].code, pages[1].out), words
+        profile = ("--url", serving.url)
+        for words, code in (
+            (("breaker", "show", "gatway"), 3),
+            (("breaker", "set", "gateway", "--probes", "0"), 6),
+            (("task", "batches", str(uuid4())), 3),
+            (("task", "lineage", str(uuid4())), 3),
+            (("bulk", "get", str(uuid4())), 3),
+            (("bulk", "run", "cancel", "--yes"), 6),
+            (("events", "get", str(uuid4())), 3),
+            (("events", "list", "order.%"), 2),
+            (("events", "list", "--limit", "1000000"), 2),
+            (("events", "watch", "--cursor", "-1"), 2),
+        ):
+            assert (shop.run(*words).code, shop.run(*words, *profile).code) == (code, code), words
 
 
 def _differences(one: Any, other: Any, place: str = "") -> list[str]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, TaskId, many, moment
-from tasker.cli.database import Database, with_database
+from tasker.cli.analytics_ways import AnalyticsWay, DatabaseAnalytics, ServerAnalytics
+from tasker.cli.common import TaskId, Where, many, moment
+from tasker.cli.either import on_either
 from tasker.cli.show import duration, print_json, print_line, print_table, time
 from tasker.model.analytics import Bottlenecks, Durations, Interval, Percentiles, Performance, Scope, TaskAnalysis
-from tasker.store import analytics
 from tasker.store.analytics import Grouping, Order
 
+T = TypeVar("T")
 Limit = Annotated[int, Parameter(help="How many.")]
 
 
@@ -41,14 +42,17 @@ class Over:
         )
 
 
-def performance(*, over: Over = Over(), common: Common = Common()) -> int:  # noqa: B008
+def _on(where: Where, work: Callable[[AnalyticsWay], Awaitable[T]]) -> T:
+    return on_either(where, DatabaseAnalytics, ServerAnalytics, work)
+
+
+def performance(*, over: Over = Over(), common: Where = Where()) -> int:  # noqa: B008
     """Shows how the tasks of a time fared."""
 
-    async def work(database: Database) -> Performance:
-        schema = database.settings.schema_name
-        return await analytics.performance(database.connection, over.scope(), schema=schema)
+    async def work(way: AnalyticsWay) -> Performance:
+        return await way.performance(over.scope())
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json(found)
         return exits.OK
@@ -80,17 +84,14 @@ def durations(
     order: Annotated[Order, Parameter(help="What the first line has most of.")] = "p95",
     limit: Limit = 20,
     over: Over = Over(),
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Shows how long steps ran."""
 
-    async def work(database: Database) -> list[Durations]:
-        schema = database.settings.schema_name
-        return await analytics.step_durations(
-            database.connection, by, over.scope(), order=order, limit=limit, schema=schema
-        )
+    async def work(way: AnalyticsWay) -> Sequence[Durations]:
+        return await way.durations(by, over.scope(), order, limit)
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json({"by": by, "durations": found})
     else:
@@ -98,14 +99,13 @@ def durations(
     return exits.OK
 
 
-def tasks(*, limit: Limit = 20, over: Over = Over(), common: Common = Common()) -> int:  # noqa: B008
+def tasks(*, limit: Limit = 20, over: Over = Over(), common: Where = Where()) -> int:  # noqa: B008
     """Shows how long tasks took, by template."""
 
-    async def work(database: Database) -> list[Durations]:
-        schema = database.settings.schema_name
-        return await analytics.task_durations(database.connection, "template", over.scope(), limit=limit, schema=schema)
+    async def work(way: AnalyticsWay) -> Sequence[Durations]:
+        return await way.tasks(over.scope(), limit)
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json({"by": "template", "durations": found})
     else:
@@ -136,15 +136,14 @@ def throughput(
     *,
     interval: Annotated[float, Parameter(help="Seconds that one line is about.")] = 3600,
     over: Over = Over(),
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Shows what ended in each interval."""
 
-    async def work(database: Database) -> list[Interval]:
-        schema = database.settings.schema_name
-        return await analytics.throughput(database.connection, interval, over.scope(), schema=schema)
+    async def work(way: AnalyticsWay) -> Sequence[Interval]:
+        return await way.throughput(interval, over.scope())
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json({"interval_s": interval, "intervals": found})
     else:
@@ -156,16 +155,13 @@ def throughput(
     return exits.OK
 
 
-def bottlenecks(*, limit: Limit = 10, over: Over = Over(), common: Common = Common()) -> int:  # noqa: B008
+def bottlenecks(*, limit: Limit = 10, over: Over = Over(), common: Where = Where()) -> int:  # noqa: B008
     """Shows what takes longest and fails most."""
 
-    async def work(database: Database) -> Bottlenecks:
-        schema = database.settings.schema_name
-        return await analytics.bottlenecks(
-            database.connection, over.scope(), limit=limit, executions_min=1, schema=schema
-        )
+    async def work(way: AnalyticsWay) -> Bottlenecks:
+        return await way.bottlenecks(over.scope(), limit)
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json(found)
         return exits.OK
@@ -178,13 +174,13 @@ def bottlenecks(*, limit: Limit = 10, over: Over = Over(), common: Common = Comm
     return exits.OK
 
 
-def analyze(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
+def analyze(task: TaskId, /, *, common: Where = Where()) -> int:  # noqa: B008
     """Shows a task as a graph at work."""
 
-    async def work(database: Database) -> TaskAnalysis:
-        return await analytics.analyze_task(database.connection, task, schema=database.settings.schema_name)
+    async def work(way: AnalyticsWay) -> TaskAnalysis:
+        return await way.analyze(task)
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json(found)
         return exits.OK

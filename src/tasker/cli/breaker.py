@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
 from cyclopts import Parameter
 
 from tasker.cli import exits
 from tasker.cli.acting import ActId, Actor, Reason, login_name
-from tasker.cli.common import Common
-from tasker.cli.database import Database, with_database
+from tasker.cli.breaker_ways import BreakerWay, DatabaseBreakers, ServerBreakers
+from tasker.cli.common import Where
+from tasker.cli.either import on_either
 from tasker.cli.exits import UsageError
 from tasker.cli.show import duration, print_json, print_line, print_table, time
 from tasker.model.breaker import BreakerAction, BreakerInfo, BreakerMove
 
-if TYPE_CHECKING:
-    from tasker.store.breakers import Breakers
-
+T = TypeVar("T")
 Name = Annotated[str, Parameter(help="The breaker's name: a `system_dependency` of a step or a handler.")]
 
 
-def list_breakers(*, common: Common = Common()) -> int:  # noqa: B008
+def list_breakers(*, common: Where = Where()) -> int:  # noqa: B008
     """Lists breakers."""
 
-    async def work(database: Database) -> list[BreakerInfo]:
-        return await _breakers(database).list(database.connection)
+    async def work(way: BreakerWay) -> list[BreakerInfo]:
+        return await way.list()
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json({"breakers": found})
         return exits.OK
@@ -42,16 +42,14 @@ def show(
     /,
     *,
     limit: Annotated[int, Parameter(help="So many of its last moves.")] = 20,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Shows a breaker, its limits and its history."""
 
-    async def work(database: Database) -> tuple[BreakerInfo, list[BreakerMove]]:
-        breakers = _breakers(database)
-        found = await breakers.one(database.connection, name)
-        return found, await breakers.history(database.connection, name, limit=limit)
+    async def work(way: BreakerWay) -> tuple[BreakerInfo, list[BreakerMove]]:
+        return await way.show(name, limit)
 
-    found, moves = with_database(common, work)
+    found, moves = _on(common, work)
     if common.json:
         print_json({"breaker": found, "history": moves})
         return exits.OK
@@ -82,7 +80,7 @@ def open_breaker(
     reason: Reason = None,
     actor: Actor = None,
     act_id: ActId = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Opens a breaker: its steps wait."""
     options = {} if for_s is None else {"for_s": for_s}
@@ -91,7 +89,7 @@ def open_breaker(
 
 def reset(
     name: Name, /, *, reason: Reason = None, actor: Actor = None, act_id: ActId = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Closes a breaker, and forgets the failures."""
     return _act("reset", name, {}, common, reason=reason, actor=actor, act_id=act_id)
@@ -109,7 +107,7 @@ def set_limits(
     reason: Reason = None,
     actor: Actor = None,
     act_id: ActId = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Sets limits of a breaker."""
     limits = {
@@ -125,14 +123,12 @@ def set_limits(
     return _act("set", name, said, common, reason=reason, actor=actor, act_id=act_id)
 
 
-def _act(action: BreakerAction, name: str, options: dict[str, Any], common: Common, **said: Any) -> int:
-    async def work(database: Database) -> BreakerInfo:
+def _act(action: BreakerAction, name: str, options: dict[str, Any], common: Where, **said: Any) -> int:
+    async def work(way: BreakerWay) -> BreakerInfo:
         act_id, actor = said["act_id"] or uuid4(), said["actor"] or login_name()
-        breakers = _breakers(database)
-        await breakers.act(database.connection, act_id, action, name, options, actor=actor, reason=said["reason"])
-        return await breakers.one(database.connection, name)
+        return await way.act(action, name, options, act_id=act_id, actor=actor, reason=said["reason"])
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json({"action": action, "breaker": found})
     else:
@@ -140,7 +136,5 @@ def _act(action: BreakerAction, name: str, options: dict[str, Any], common: Comm
     return exits.OK
 
 
-def _breakers(database: Database) -> Breakers:
-    from tasker.store.breakers import Breakers
-
-    return Breakers(database.settings.schema_name)
+def _on(where: Where, work: Callable[[BreakerWay], Awaitable[T]]) -> T:
+    return on_either(where, DatabaseBreakers, ServerBreakers, work)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, get_args
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, TypeVar, get_args
 from uuid import UUID
 
 from cyclopts import Parameter
 
 from tasker.cli import exits
 from tasker.cli.acting import Actor, Reason, login_name
-from tasker.cli.common import Common, flag
-from tasker.cli.database import Database, with_database
+from tasker.cli.bulk_ways import BulkWay, DatabaseBulk, ServerBulk
+from tasker.cli.common import Where, flag
+from tasker.cli.either import on_either
 from tasker.cli.filters import Which
 from tasker.cli.show import bar, print_json, print_line, print_table, time
 from tasker.model.jobs import BulkAction, BulkPreview, Job, JobItem
 from tasker.store import jobs
 
+T = TypeVar("T")
 JobId = Annotated[UUID, Parameter(help="The job's id.")]
 Action = Annotated[BulkAction, Parameter(help=f"What to do: {', '.join(get_args(BulkAction))}.")]
 PAUSE_S = 0.2
@@ -32,34 +35,22 @@ def run(
     detach: Annotated[bool, flag("Leave the job to workers, and do not wait for its end.")] = False,
     reason: Reason = None,
     actor: Actor = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Does one action to every task that the filter lets through."""
 
-    async def look(database: Database) -> BulkPreview:
-        return await jobs.preview_job(database.connection, which.filter(), schema=database.settings.schema_name)
+    async def look(way: BulkWay) -> BulkPreview:
+        return await way.preview(action, which.filter())
 
-    async def work(database: Database) -> Job:
-        from tasker.model.ids import uuid7
-
-        schema = database.settings.schema_name
+    async def work(way: BulkWay) -> Job:
         who = actor or login_name()
-        job = await jobs.create_job(
-            database.connection,
-            uuid7(),
-            action,
-            which.filter(),
-            actor=who,
-            reason=reason,
-            tasks_max=tasks_max,
-            schema=schema,
-        )
-        return await (jobs.read_job(database.connection, job, schema=schema) if detach else _drive(database, job))
+        job = await way.create(action, which.filter(), actor=who, reason=reason, tasks_max=tasks_max)
+        return job if detach else await _drive(way, job.job_uuid)
 
     if not yes:
-        _print_preview(action, with_database(common, look), common)
+        _print_preview(action, _on(common, look), common)
         return exits.OK
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json({"job": found})
     else:
@@ -67,11 +58,15 @@ def run(
     return exits.OK if not found.refused else exits.FAILED
 
 
-async def _drive(database: Database, job: UUID) -> Job:
+def _on(where: Where, work: Callable[[BulkWay], Awaitable[T]]) -> T:
+    return on_either(where, DatabaseBulk, ServerBulk, work)
+
+
+async def _drive(way: BulkWay, job: UUID) -> Job:
     """Sees to the job until it is over; workers may take part."""
     with bar("working") as show:
         while True:
-            found, drove = await jobs.drive_job(database.connection, job, schema=database.settings.schema_name)
+            found, drove = await way.drive(job)
             show(found.done + found.refused, found.matched)
             if found.status != "running":
                 return found
@@ -79,7 +74,7 @@ async def _drive(database: Database, job: UUID) -> Job:
                 await asyncio.sleep(PAUSE_S)
 
 
-def _print_preview(action: BulkAction, found: BulkPreview, common: Common) -> None:
+def _print_preview(action: BulkAction, found: BulkPreview, common: Where) -> None:
     if common.json:
         tasks = [task.task_uuid for task in found.newest]
         print_json({"action": action, "count": found.count, "count_is_exact": found.is_exact, "newest": tasks})
@@ -95,14 +90,14 @@ def _print_job(job: Job) -> None:
 
 
 def list_jobs(
-    *, limit: Annotated[int, Parameter(help="How many.")] = 20, common: Common = Common()  # noqa: B008
+    *, limit: Annotated[int, Parameter(help="How many.")] = 20, common: Where = Where()  # noqa: B008
 ) -> int:  # fmt: skip
     """Lists jobs."""
 
-    async def work(database: Database) -> list[Job]:
-        return await jobs.list_jobs(database.connection, limit=limit, schema=database.settings.schema_name)
+    async def work(way: BulkWay) -> Sequence[Job]:
+        return await way.list(limit)
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json({"jobs": found})
     else:
@@ -129,18 +124,14 @@ def get(
     refused: Annotated[bool, flag("Only the tasks that refused.")] = False,
     limit: Annotated[int, Parameter(help="How many tasks.")] = 100,
     cursor: Annotated[UUID | None, Parameter(help="The last task of the page before.")] = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Shows a job, and what became of its tasks."""
 
-    async def work(database: Database) -> tuple[Job, list[JobItem]]:
-        connection, schema = database.connection, database.settings.schema_name
-        statuses = ["refused"] if refused else None
-        found = await jobs.read_job(connection, job, schema=schema)
-        items = await jobs.job_items(connection, job, limit=limit, cursor=cursor, statuses=statuses, schema=schema)
-        return found, items
+    async def work(way: BulkWay) -> tuple[Job, Sequence[JobItem]]:
+        return await way.read(job, refused=refused, limit=limit, cursor=cursor)
 
-    found, items = with_database(common, work)
+    found, items = _on(common, work)
     if common.json:
         print_json({"job": found, "items": items})
         return exits.OK
@@ -149,13 +140,13 @@ def get(
     return exits.OK
 
 
-def resume(job: JobId, /, *, common: Common = Common()) -> int:  # noqa: B008
+def resume(job: JobId, /, *, common: Where = Where()) -> int:  # noqa: B008
     """Drives a job on until it is over."""
 
-    async def work(database: Database) -> Job:
-        return await _drive(database, job)
+    async def work(way: BulkWay) -> Job:
+        return await _drive(way, job)
 
-    found = with_database(common, work)
+    found = _on(common, work)
     if common.json:
         print_json({"job": found})
     else:
@@ -163,14 +154,13 @@ def resume(job: JobId, /, *, common: Common = Common()) -> int:  # noqa: B008
     return exits.OK if not found.refused else exits.FAILED
 
 
-def stop(job: JobId, /, *, actor: Actor = None, common: Common = Common()) -> int:  # noqa: B008
+def stop(job: JobId, /, *, actor: Actor = None, common: Where = Where()) -> int:  # noqa: B008
     """Stops a job where it is."""
 
-    async def work(database: Database) -> bool:
-        who, schema = actor or login_name(), database.settings.schema_name
-        return await jobs.stop_job(database.connection, job, actor=who, schema=schema)
+    async def work(way: BulkWay) -> bool:
+        return await way.stop(job, actor or login_name())
 
-    was_running = with_database(common, work)
+    was_running = _on(common, work)
     if common.json:
         print_json({"job_uuid": job, "was_running": was_running})
     else:

@@ -14,6 +14,7 @@ GROUPS = {
     "dlq": "Look after tasks that need somebody.",
     "analytics": "See how tasks and steps fare.",
     "breaker": "See which outside systems are down, and keep steps from them.",
+    "events": "See what steps have told the world.",
     "db": "Look after the database.",
     "config": "Look at the settings.",
     "auth": "Say who may call the server.",

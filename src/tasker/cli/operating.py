@@ -126,6 +126,24 @@ OPERATING = (
         "tasker analytics bottlenecks --since 2h",
     ),
     Command(
+        "events list",
+        "tasker.cli.events:list_events",
+        "List domain events, newest first.",
+        "tasker events list 'order.*' --namespace shop --limit 50",
+    ),
+    Command(
+        "events get",
+        "tasker.cli.events:get",
+        "Show a domain event with what it says.",
+        "tasker events get 0198c0de-0000-7000-8000-000000000004",
+    ),
+    Command(
+        "events watch",
+        "tasker.cli.events:watch",
+        "Print domain events as they are published.",
+        "tasker events watch 'order.*' --json",
+    ),
+    Command(
         "breaker list",
         "tasker.cli.breaker:list_breakers",
         "List breakers: which systems steps depend on, and whether steps go there.",

@@ -2,19 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from uuid import UUID
 
 from cyclopts import Parameter
 
 from tasker.cli import exits
 from tasker.cli.acting import Actor, Reason, login_name
-from tasker.cli.common import Common, TaskId, flag, json_option, json_value
-from tasker.cli.database import Database, with_database
+from tasker.cli.common import TaskId, Where, flag, json_option, json_value
+from tasker.cli.database import Database
+from tasker.cli.either import on_either, record
 from tasker.cli.show import print_json, print_line, print_table, time
 from tasker.model.errors import InvalidInput
+from tasker.model.ids import uuid7
 from tasker.model.jobs import Fork, RerunStep
+from tasker.model.states import TaskState
 from tasker.store import reruns
+
+if TYPE_CHECKING:
+    from tasker.client import AsyncTaskerClient
+
+
+class RerunWay(Protocol):
+    """What the commands ask; see `tasker.cli.either`."""
+
+    async def rerun(
+        self, task: UUID, step: str, said: Mapping[str, Any], *, dry_run: bool
+    ) -> tuple[list[RerunStep], UUID | None]:
+        """What is done with each step, and the new task."""
+        ...
+
+    async def lineage(self, task: UUID) -> list[Fork]:
+        """The family of a task."""
+        ...
+
+
+class DatabaseReruns:
+    """By the verb and the reads."""
+
+    def __init__(self, database: Database) -> None:
+        self._on, self._reads, self._schema = database.connection, database.reads, database.settings.schema_name
+
+    async def rerun(
+        self, task: UUID, step: str, said: Mapping[str, Any], *, dry_run: bool
+    ) -> tuple[list[RerunStep], UUID | None]:
+        """The plan, then the verb."""
+        number = (await self._reads.task_view(self._on, task)).step(step).number
+        plan = await reruns.plan_rerun(self._on, task, number, schema=self._schema)
+        if dry_run:
+            return plan, None
+        return plan, await reruns.rerun(self._on, uuid7(), task, number, **said, schema=self._schema)
+
+    async def lineage(self, task: UUID) -> list[Fork]:
+        """A wrong id is an error."""
+        await self._reads.task_view(self._on, task)
+        return await reruns.lineage(self._on, task, schema=self._schema)
+
+
+class ServerReruns:
+    """By the client."""
+
+    def __init__(self, client: AsyncTaskerClient) -> None:
+        self._client = client
+
+    async def rerun(
+        self, task: UUID, step: str, said: Mapping[str, Any], *, dry_run: bool
+    ) -> tuple[list[RerunStep], UUID | None]:
+        """One request."""
+        made = await self._client.rerun_task(task, step, dry_run=dry_run, **said)
+        return [record(RerunStep, each) for each in made.steps], made.task_uuid
+
+    async def lineage(self, task: UUID) -> list[Fork]:
+        """One request."""
+        return [record(Fork, one, state=TaskState(one.state)) for one in await self._client.get_lineage(task)]
 
 
 def rerun(
@@ -27,34 +88,18 @@ def rerun(
     dry_run: Annotated[bool, flag("Show what would be done with each step, and write nothing.")] = False,
     reason: Reason = None,
     actor: Actor = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Runs a task again from a step, as a new task."""
     context = None if input is None else _object(input, "--input")
     changes = None if patch is None else _object(patch, "--patch")
 
-    async def work(database: Database) -> tuple[list[RerunStep], UUID | None]:
-        from tasker.model.ids import uuid7
+    said = {"actor": actor or login_name(), "reason": reason, "context": context, "patch": changes}
 
-        connection, schema = database.connection, database.settings.schema_name
-        number = (await database.reads.task_view(connection, task)).step(step).number
-        plan = await reruns.plan_rerun(connection, task, number, schema=schema)
-        if dry_run:
-            return plan, None
-        made = await reruns.rerun(
-            connection,
-            uuid7(),
-            task,
-            number,
-            actor=actor or login_name(),
-            reason=reason,
-            context=context,
-            patch=changes,
-            schema=schema,
-        )
-        return plan, made
+    async def work(way: RerunWay) -> tuple[list[RerunStep], UUID | None]:
+        return await way.rerun(task, step, said, dry_run=dry_run)
 
-    plan, made = with_database(common, work)
+    plan, made = on_either(common, DatabaseReruns, ServerReruns, work)
     if common.json:
         print_json({"task_uuid": made, "origin_uuid": task, "is_dry_run": dry_run, "steps": plan})
     elif made is not None:
@@ -72,14 +117,13 @@ def _object(text: str, option: str) -> dict[str, Any]:
     return value  # pyright: ignore[reportUnknownVariableType] - JSON
 
 
-def lineage(task: TaskId, /, *, common: Common = Common()) -> int:  # noqa: B008
+def lineage(task: TaskId, /, *, common: Where = Where()) -> int:  # noqa: B008
     """Shows which reruns a task belongs to."""
 
-    async def work(database: Database) -> list[Fork]:
-        await database.reads.task_view(database.connection, task)
-        return await reruns.lineage(database.connection, task, schema=database.settings.schema_name)
+    async def work(way: RerunWay) -> list[Fork]:
+        return await way.lineage(task)
 
-    found = with_database(common, work)
+    found = on_either(common, DatabaseReruns, ServerReruns, work)
     if common.json:
         print_json({"task_uuid": task, "forks": found})
     else:

@@ -82,6 +82,7 @@ PLACES: dict[str, Place] = {
     "create_job": Place("POST", "/v1/jobs"),
     "get_job": Place("GET", _JOB),
     "list_job_items": Place("GET", f"{_JOB}/items"),
+    "drive_job": Place("POST", f"{_JOB}/drive"),
     "stop_job": Place("POST", f"{_JOB}/stop"),
     "get_performance": Place("GET", "/v1/analytics/performance"),
     "get_bottlenecks": Place("GET", "/v1/analytics/bottlenecks"),

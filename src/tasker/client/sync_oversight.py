@@ -23,7 +23,7 @@ from tasker.operations.dlq import (
 )
 from tasker.operations.events import EventInfo, EventPage
 from tasker.operations.fleet import HandlerList, WorkerList
-from tasker.operations.jobs import ItemInfo, JobInfo, JobMade
+from tasker.operations.jobs import ItemInfo, JobDriven, JobInfo, JobMade
 from tasker.operations.keys import KeyInfo, KeyMade
 from tasker.operations.templates import NamespaceList
 
@@ -90,6 +90,10 @@ class Oversight(Gateway):
     def list_job_items(self, job_uuid: Id, **which: Any) -> list[ItemInfo]:
         """What became of a job's tasks. `which`: status, limit, cursor."""
         return self.call("list_job_items", job_uuid=job_uuid, **which)
+
+    def drive_job(self, job_uuid: Id) -> JobDriven:
+        """Sees to a job's next tasks at once, and tells how many those were; a worker does so by itself."""
+        return self.call("drive_job", job_uuid=job_uuid)
 
     def stop_job(self, job_uuid: Id, *, actor: str | None = None) -> JobInfo:
         """Stops a job where it is; what it has done stays done."""

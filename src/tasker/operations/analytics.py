@@ -71,6 +71,7 @@ class PerformanceMetrics(Answer):
     step_seconds: Percentiles | None
     tasks_per_hour: float
     steps_per_hour: float
+    step_count: int = Field(description="Steps that ran, of these tasks.")
     step_errors: int
     step_retries: int
     system_health_score: float
@@ -99,6 +100,7 @@ async def get_performance(access: Access, given: OfTime) -> PerformanceMetrics:
         step_seconds=None if found.step_s is None else Percentiles.model_validate(found.step_s),
         tasks_per_hour=found.tasks_per_hour or 0.0,
         steps_per_hour=found.steps_per_hour or 0.0,
+        step_count=found.steps,
         step_errors=found.step_errors,
         step_retries=found.retries,
         system_health_score=found.health_score,

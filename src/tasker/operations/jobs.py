@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -38,6 +39,7 @@ class JobInfo(Answer):
     job_uuid: UUID
     action: str
     filter: dict[str, Any]
+    namespaces: list[str] | None = Field(description="Those that the filter names; null: all.")
     actor: str
     reason: str | None
     status: str = Field(description="running, done or stopped.")
@@ -65,13 +67,19 @@ def _shown(job: Job) -> JobInfo:
     return JobInfo.model_validate(job)
 
 
+def _check_may_retry(access: Access, action: str) -> None:
+    if action == "retry" and not access.principal.holds("steps:resolve"):
+        raise Forbidden(f'{access.principal.subject} lacks the permission "steps:resolve"')
+
+
 @operation("tasks:cancel", Scope.ACROSS)
 async def create_job(access: Access, given: CreateJob) -> JobMade:
     """Do one thing to every task that a filter lets through, as a job; or, dry, count them"""
-    if given.action == "retry" and not access.principal.holds("steps:resolve"):
-        raise Forbidden(f'{access.principal.subject} lacks the permission "steps:resolve"')
+    _check_may_retry(access, given.action)
     engine, schema = access.engine, access.engine.settings.schema_name
     which, new_uuid = filter_of(access, given.filter), given.job_uuid or uuid7()
+    if given.filter.namespace is not None:  # said, so that it is a filter; which are reached is beside it
+        which = replace(which, namespace=given.filter.namespace)
 
     async def make(connection: Connection) -> tuple[BulkPreview, Job | None]:
         preview = await store.preview_job(connection, which, schema=schema)
@@ -174,6 +182,25 @@ async def list_job_items(access: Access, given: ListItems) -> list[ItemInfo]:
         )
     )
     return [ItemInfo.model_validate(one) for one in found]
+
+
+class JobDriven(Answer):
+    """How a job stands, and how many of its tasks were seen to now (null: another process is at it)."""
+
+    job: JobInfo
+    drove: int | None
+
+
+@operation("tasks:cancel", Scope.ACROSS)
+async def drive_job(access: Access, given: OfJob) -> JobDriven:
+    """See to the next tasks of a job at once: it does not wait for a worker then"""
+    job = await _read(access, given.job_uuid)
+    _check_may_retry(access, job.action)
+    schema = access.engine.settings.schema_name
+    job, drove = await access.engine.ask(lambda on: store.drive_job(on, given.job_uuid, schema=schema))
+    if drove:
+        access.engine.woken()
+    return JobDriven(job=_shown(job), drove=drove)
 
 
 class StopJob(OfJob):

@@ -101,6 +101,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/jobs", jobs.create_job),
     Route("GET", "/v1/jobs/{job_uuid}", jobs.get_job),
     Route("GET", "/v1/jobs/{job_uuid}/items", jobs.list_job_items),
+    Route("POST", "/v1/jobs/{job_uuid}/drive", jobs.drive_job),
     Route("POST", "/v1/jobs/{job_uuid}/stop", jobs.stop_job),
     Route("GET", "/v1/analytics/performance", analytics.get_performance),
     Route("GET", "/v1/analytics/bottlenecks", analytics.get_bottlenecks),
