@@ -6,13 +6,11 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from gateway_support import FLOW, PlainWorker
+from gateway_support import FLOW, SHORT_TIMES, PlainWorker
 
 from tasker import Tasker
 from tasker.settings import Settings
 from tasker.templates import load_text
-
-SHORT_TIMES = {"lease_s": 1.5, "beat_s": 0.2, "sweep_s": 0.1, "poll_s": 0.05}
 
 
 @pytest.fixture

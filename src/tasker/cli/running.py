@@ -18,15 +18,26 @@ def worker(
     queues: Annotated[list[str] | None, many("Serve only these queues.")] = None,
     processes: Annotated[int, Parameter(help="Worker processes; 0 works in this very process.")] = 1,
     concurrency: Annotated[int | None, Parameter(help="Async steps that a process runs at once.")] = None,
+    url: Annotated[str | None, Parameter(help="Work through this server, without a database.")] = None,
+    token: Annotated[str | None, Parameter(help="A token for it; TASKER_AUTH_TOKEN keeps it to yourself.")] = None,
     common: Common = Common(),  # noqa: B008
 ) -> int:
     """Runs workers until a signal."""
     from tasker.cli.database import given_url, read_settings
     from tasker.cli.serving.child import Work
     from tasker.cli.serving.supervisor import run
+    from tasker.model.errors import SettingsError
 
+    if url is None and token is not None:
+        raise SettingsError("--token is for a server: name it with --url")
+    if url is not None and templates:
+        raise SettingsError("a worker of a server publishes nothing: run `tasker template publish` with the same --url")
+    if url is not None and common.database_url is not None:
+        raise SettingsError("--url and --database-url are two ways to the same engine: give one")
     work = Work(
-        dsn=given_url(common, read_settings()),
+        dsn=None if url is not None else given_url(common, read_settings()),
+        url=url,
+        token=token,
         templates=tuple(templates),
         handlers=tuple(handlers),
         queues=None if queues is None else tuple(queues),

@@ -32,6 +32,7 @@ from tasker.worker.checkpoints import Checkpoints
 from tasker.worker.held import Held
 from tasker.worker.host import host_name
 from tasker.worker.outbox import Grants
+from tasker.worker.way import DatabaseWay
 
 ATTEMPTS_MAX = 10_000
 _SWEEPS_MAX = 1_000
@@ -58,12 +59,13 @@ class Driver:
         self._handlers = handlers
         self._faults = faults
         self._stage = Stage(settings.result_bytes_max, self._save)
+        way = DatabaseWay(dsn, self._schema)
         self._checkpoints = Checkpoints(
-            dsn, self._verbs, lambda: self._session, bytes_max=settings.checkpoint_bytes_max
+            way, self._verbs, lambda: self._session, bytes_max=settings.checkpoint_bytes_max
         )
         self._saved: list[Mapping[str, Any]] = []
         self._fault: Fault | None = None
-        self._admission = Admission(self._verbs, handlers, self._schema)
+        self._admission = Admission(self._verbs, handlers, way.read_definition)
         self._grants = Grants()
         self._session = 0
         self._serving = Serving()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from tasker import sql
 from tasker.handlers import Handler, outcome_of_error
 from tasker.handlers.batch import is_members_json, members_json
 from tasker.model.errors import RetryableError, TemplateError
 from tasker.model.ids import FIRST_MEMBER, plan_number
 from tasker.model.outcome import expanded, released
 from tasker.store.connection import Connection
-from tasker.store.definitions import read_definition
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.verbs import Grant, Reply, Verbs
 from tasker.templates import from_definition
@@ -22,6 +21,8 @@ from tasker.worker.plans import Plan, make_plan, unreadable_plan
 
 LOAD_MAX = 50
 UNREADABLE_DELAY_S = 5.0
+ReadDefinition = Callable[[Connection, int], Awaitable[dict[str, Any]]]
+"""Answers the template of a grant."""
 
 
 class Admission:
@@ -30,10 +31,10 @@ class Admission:
     What cannot be made ready to run gets an outcome at once.
     """
 
-    def __init__(self, verbs: Verbs, handlers: Mapping[str, Handler], schema: str = sql.DEFAULT_SCHEMA) -> None:
+    def __init__(self, verbs: Verbs, handlers: Mapping[str, Handler], read_definition: ReadDefinition) -> None:
         self._verbs = verbs
         self._handlers = handlers
-        self._schema = schema
+        self._read_definition = read_definition
         self._plans: dict[int, Plan] = {}
 
     async def admit(self, connection: Connection, reply: Reply, batch: Sequence[Held]) -> list[Held]:
@@ -62,7 +63,7 @@ class Admission:
         return admitted
 
     async def _learn(self, connection: Connection, template_id: int) -> None:
-        definition = await read_definition(connection, template_id, self._schema)
+        definition = await self._read_definition(connection, template_id)
         try:
             self._plans[template_id] = make_plan(from_definition(definition), self._handlers)
         except TemplateError as error:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tasker.model.errors import RetryableError, StepValidationError
-from tasker.store.connection import Connection, connect_with_patience
+from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError, refusal
 from tasker.store.verbs import Verbs
 from tasker.worker.held import Held
 from tasker.worker.log import log
+from tasker.worker.way import Way
 
 BATCH_MAX = 200
 _BUSY_PAUSE_S = 0.005
@@ -26,8 +27,8 @@ _CALL_S = 10.0
 class Checkpoints:
     """Saves checkpoints of the current session, whose number `session` answers."""
 
-    def __init__(self, dsn: str, verbs: Verbs, session: Callable[[], int], *, bytes_max: int) -> None:
-        self._dsn = dsn
+    def __init__(self, way: Way, verbs: Verbs, session: Callable[[], int], *, bytes_max: int) -> None:
+        self._way = way
         self._verbs = verbs
         self._session = session
         self._bytes_max = bytes_max
@@ -69,7 +70,7 @@ class Checkpoints:
             batch = dict(list(self._waiting.items())[: self._most])
             try:
                 if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect_with_patience(self._dsn, call_timeout_s=_CALL_S)
+                    self._connection = await self._way.connect_with_patience(call_timeout_s=_CALL_S)
                 is_busy = await self._save_batch(self._connection, batch)
                 await asyncio.sleep(_BUSY_PAUSE_S if is_busy else 0)
             except Exception as error:

@@ -14,10 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from tasker.store.connection import Connection, connect_with_patience
+from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.verbs import Reply, Verbs
 from tasker.worker.log import log
+from tasker.worker.way import Way
 
 _CALL_S, _CALL_MAX_S = 1.0, 60.0
 _PAUSE_S = 0.2
@@ -44,7 +45,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        dsn: str,
+        way: Way,
         verbs: Verbs,
         *,
         beat_s: float,
@@ -55,7 +56,7 @@ class Heartbeat:
         pulse: Callable[[], Pulse | None],
         heard: Callable[[int, Reply, list[tuple[int, str]]], None],
     ) -> None:
-        self._dsn = dsn
+        self._way = way
         self._verbs = verbs
         self._beat_s = beat_s
         self._sweep_s = sweep_s
@@ -95,7 +96,7 @@ class Heartbeat:
         try:
             while True:
                 try:
-                    connection = connection or await connect_with_patience(self._dsn)
+                    connection = connection or await self._way.connect_with_patience()
                     if (now := time.monotonic()) >= beat_at:
                         await self._beat(connection)
                         beat_at = now + self._beat_s

@@ -15,9 +15,9 @@ from tasker.handlers import Handler
 from tasker.handlers.api_closing import close_api_clients
 from tasker.handlers.resolution import offers, system_dependencies
 from tasker.settings import Settings
-from tasker.store.connection import Connection, connect, connect_with_patience
+from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
-from tasker.store.verbs import Reply, Serving, Told, Verbs
+from tasker.store.verbs import Reply, Serving, Told
 from tasker.worker.admission import Admission
 from tasker.worker.checkpoints import Checkpoints
 from tasker.worker.executor import Executor
@@ -28,6 +28,7 @@ from tasker.worker.log import log
 from tasker.worker.slots import Slots
 from tasker.worker.submissions import Answer, Prepare
 from tasker.worker.turns import Turns, Views, unheard
+from tasker.worker.way import DatabaseWay, Way
 
 _GOODBYE_S = 3.0
 _CALL_S, _CALL_MAX_S = 1.0, 60.0
@@ -36,7 +37,7 @@ _CALM_S = 30.0
 
 
 class Worker:
-    """Runs the steps of these handlers, in these queues (None: all), until stop().
+    """Runs the steps of these handlers, in these queues (None: all), until stop(). `dsn` may be any way to the engine.
 
     `ended` is told of tasks that end here, with what those have become for which `is_awaited` answers yes; `told` of
     domain events of steps that ended here; `session_opened` of each session's number.
@@ -44,7 +45,7 @@ class Worker:
 
     def __init__(
         self,
-        dsn: str,
+        dsn: str | Way,
         settings: Settings,
         handlers: Mapping[str, Handler],
         *,
@@ -55,21 +56,21 @@ class Worker:
         told: Callable[[Sequence[Held], Sequence[Told]], None] = unheard,
         session_opened: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._dsn = dsn
+        self._way = DatabaseWay(dsn, settings.schema_name) if isinstance(dsn, str) else dsn
         self._settings = settings
         self._handlers = handlers
         self._queues = None if queues is None else list(queues)
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._session_opened = session_opened
-        self._verbs = Verbs(settings.schema_name)
+        self._verbs = self._way.verbs
         sizes = [settings.concurrency, settings.threads, settings.cpu_processes]
         self._slots = Slots(sizes)
-        admission = Admission(self._verbs, handlers, settings.schema_name)
+        admission = Admission(self._verbs, handlers, self._way.read_definition)
         self.turns = Turns(
             self._verbs, self._slots, admission, poll_s=settings.poll_s, ended=ended, is_awaited=is_awaited, told=told
         )
         self._checkpoints = Checkpoints(
-            dsn, self._verbs, lambda: self.turns.session, bytes_max=settings.checkpoint_bytes_max
+            self._way, self._verbs, lambda: self.turns.session, bytes_max=settings.checkpoint_bytes_max
         )
         self._executor = Executor(
             self._slots,
@@ -141,7 +142,7 @@ class Worker:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         heartbeat = Heartbeat(
-            self._dsn,
+            self._way,
             self._verbs,
             beat_s=self._settings.beat_s,
             sweep_s=self._settings.sweep_s,
@@ -174,7 +175,7 @@ class Worker:
         while True:
             try:
                 if connection.is_closed():
-                    connection = await connect_with_patience(self._dsn, call_timeout_s=call_s)
+                    connection = await self._way.connect_with_patience(call_timeout_s=call_s)
                     await self._listen(connection)
                 if await self._turn_one_session(connection):
                     return connection
@@ -218,7 +219,7 @@ class Worker:
         return max(self._settings.beat_s * 2, _CALL_S)
 
     async def _connect(self) -> Connection:
-        return await connect(self._dsn, call_timeout_s=self._call_s)
+        return await self._way.connect(call_timeout_s=self._call_s)
 
     async def _open_session(self, connection: Connection) -> None:
         await end_dead_neighbours(self._verbs, connection)

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 import structlog
@@ -15,9 +16,14 @@ import uvloop
 
 from tasker.app import Tasker
 from tasker.cli import exits
-from tasker.model.errors import DatabaseUnavailable, TaskerError
+from tasker.model.errors import DatabaseUnavailable, ServerUnavailable, TaskerError
 from tasker.settings import Settings
 from tasker.worker.garbage import collect_less
+
+if TYPE_CHECKING:
+    from tasker.remote.worker import RemoteWorker
+
+_AWAY = (DatabaseUnavailable, ServerUnavailable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +35,10 @@ class Work:
     handlers: tuple[str, ...] = ()
     queues: tuple[str, ...] | None = None
     concurrency: int | None = None
+    url: str | None = None
+    """Of a server that is worked through, without a database."""
+    token: str | None = None
+    """What the server knows the worker by, where the environment does not say it."""
     paths: tuple[str, ...] = ()
     """Folders to put in front of sys.path, where handlers are imported from."""
 
@@ -88,17 +98,11 @@ async def _work(work: Work, watches_parent: bool, started: Callable[[], None]) -
     if watches_parent:
         loop.add_reader(sys.stdin, _when_parent_is_gone, loop)
     try:
-        tasker = Tasker(
-            work.dsn,
-            templates=work.templates,
-            handlers=work.handlers,
-            queues=work.queues,
-            concurrency=work.concurrency,
-        )
+        tasker = _made(work)
         await tasker.start()
     except TaskerError as error:
         exits.say(error, as_json=False)
-        return exits.AWAY if watches_parent and isinstance(error, DatabaseUnavailable) else exits.exit_code(error)
+        return exits.AWAY if watches_parent and isinstance(error, _AWAY) else exits.exit_code(error)
     collect_less()
     started()
     await stopping.wait()
@@ -110,6 +114,22 @@ async def _work(work: Work, watches_parent: bool, started: Callable[[], None]) -
     await drained
     hurried.cancel()
     return 0
+
+
+def _made(work: Work) -> Tasker | RemoteWorker:
+    if work.url is not None:
+        from tasker.remote.worker import RemoteWorker
+
+        return RemoteWorker(
+            work.url, handlers=work.handlers, queues=work.queues, concurrency=work.concurrency, token=work.token
+        )
+    return Tasker(
+        work.dsn,
+        templates=work.templates,
+        handlers=work.handlers,
+        queues=work.queues,
+        concurrency=work.concurrency,
+    )
 
 
 def _when_parent_is_gone(loop: asyncio.AbstractEventLoop) -> None:

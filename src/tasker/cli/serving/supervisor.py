@@ -33,7 +33,7 @@ def run(work: Work, *, processes: int = 1) -> int:
     """Runs workers until a signal; `processes=0` works in this very process. The exit code."""
     if processes == 0:
         return work_in_foreground(work)
-    if work.dsn is not None:
+    if work.dsn is not None or work.url is not None:
         return asyncio.run(Supervisor(work, processes).run())
     server = start()
     try:
@@ -46,7 +46,6 @@ class Supervisor:
     """Keeps `count` children alive until it is asked to stop."""
 
     def __init__(self, work: Work, count: int) -> None:
-        assert work.dsn is not None  # noqa: S101 - run() has found one
         self._dsn = work.dsn
         self._work = work
         self._count = count
@@ -59,7 +58,8 @@ class Supervisor:
 
         Raises DatabaseUnavailable when it does not find the database; one that goes away later is waited for.
         """
-        await (await connect(self._dsn)).close()
+        if self._dsn is not None:
+            await (await connect(self._dsn)).close()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
@@ -116,8 +116,11 @@ class Supervisor:
             return False
 
 
-async def end_sessions(dsn: str, pid: int, reason: str, *, is_loss: bool) -> bool:
-    """Ends what sessions a process has left. False where the database could not be asked: their leases will."""
+async def end_sessions(dsn: str | None, pid: int, reason: str, *, is_loss: bool) -> bool:
+    """Ends what sessions a process has left. False where the database could not be asked: their leases will, as they do
+    where workers work through a server, and there is none to ask."""
+    if dsn is None:
+        return True
     verbs = Verbs(Settings().schema_name)
     try:
         connection = await connect(dsn)

@@ -1,0 +1,119 @@
+"""RemoteWorker: the worker of this package, without a database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from tasker.client.profiles import Profile, find_profile
+from tasker.handlers import discover
+from tasker.handlers.events import events_of
+from tasker.handlers.resolution import offers, system_dependencies
+from tasker.model.errors import ServerUnavailable, SettingsError
+from tasker.remote.line import Line
+from tasker.remote.verbs import GatewayVerbs
+from tasker.settings import Settings
+from tasker.store.connection import Connection
+from tasker.worker.held import POOLS
+from tasker.worker.worker import Worker
+
+POLL_MIN_S = 0.2
+_WAIT_FIRST_S, _WAIT_MAX_S = 0.05, 1.0
+
+
+class GatewayWay:
+    """Through a server."""
+
+    def __init__(self, profile: Profile, verbs: GatewayVerbs) -> None:
+        self._profile = profile
+        self.verbs = verbs
+        self.read_definition = verbs.read_definition
+
+    async def connect(self, *, call_timeout_s: float | None = None) -> Connection:
+        """See Way."""
+        line = Line(self._profile, lambda: self.verbs.session_uuid, call_timeout_s=call_timeout_s)
+        try:
+            await line.greet()
+        except BaseException:
+            line.terminate()
+            raise
+        # A line has what a worker asks of a connection; the queries are the verbs', and these know that it is one.
+        return cast("Connection", line)
+
+    async def connect_with_patience(self, *, call_timeout_s: float | None = None) -> Connection:
+        """See Way."""
+        wait_s = _WAIT_FIRST_S
+        while True:
+            try:
+                return await self.connect(call_timeout_s=call_timeout_s)
+            except ServerUnavailable:
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, _WAIT_MAX_S)
+
+
+class RemoteWorker:
+    """Runs steps through a server, with these handlers, in these queues and namespaces (None: all it reaches).
+
+    `handlers` are as Tasker's. Use it as `async with RemoteWorker(url, handlers=…) as worker:`, or call start() and
+    stop(). Raises SettingsError for handlers of domain events: those need a process with the database.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        handlers: Iterable[Any],
+        queues: Sequence[str] | None = None,
+        namespaces: Sequence[str] | None = None,
+        concurrency: int | None = None,
+        api_key: str | None = None,
+        token: str | None = None,
+        profile: Profile | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        settings = settings or Settings()  # pyright: ignore[reportCallIssue] - every field has a default
+        changes: dict[str, Any] = {"poll_s": max(settings.poll_s, POLL_MIN_S)}
+        if concurrency is not None:
+            changes["concurrency"] = concurrency
+        found = discover(handlers)
+        if not found:
+            raise SettingsError("a worker without a handler has nothing to do: name modules with handlers")
+        events = events_of(found)
+        if events.publishers or events.subscribers:
+            raise SettingsError(
+                "publishers and subscribers of domain events need the database: run them in a process that has it"
+            )
+        served = [
+            {"name": name, "pool": POOLS.index(found[name].pool) + 1, "system_dependency": system}
+            for name, system in zip(offers(found), system_dependencies(found) or [""] * len(found), strict=True)
+        ]
+        about: dict[str, Any] = {"handlers": served, "queues": queues, "namespaces": namespaces}
+        profile = profile or find_profile(url, api_key=api_key, token=token)
+        way = GatewayWay(profile, GatewayVerbs(about))
+        self._worker = Worker(way, settings.model_copy(update=changes), found)
+
+    async def __aenter__(self) -> RemoteWorker:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many claims, reports, outcomes, stale outcomes, … since the start."""
+        return self._worker.counts
+
+    async def start(self) -> None:
+        """Opens the session; returns when the worker takes work. Raises ServerUnavailable, Forbidden."""
+        await self._worker.start()
+
+    async def stop(self, drain_s: float | None = None) -> None:
+        """Lets running steps finish (for `drain_s`, or the setting), and hands back the rest."""
+        await self._worker.stop(drain_s)
+
+    def hurry(self) -> None:
+        """Ends the waiting of a stop() under way: steps that still run are handed back."""
+        self._worker.hurry()
