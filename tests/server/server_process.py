@@ -24,6 +24,8 @@ class Served:
     process: Process
     url: str
     api: httpx2.AsyncClient
+    grpc: str = ""
+    """Where gRPC is served, if it is."""
 
     async def stop(self) -> int:
         """Asks it to stop; the exit code."""
@@ -46,11 +48,12 @@ async def serving(dsn: str, *words: str, **variables: str) -> AsyncGenerator[Ser
             said += line
             found = re.search(r"serving (http://\S+)/v1", line)
             url = found[1] if found else ""
+        said_last = (await process.stderr.readline()).decode() if url and "--grpc-port" in words else ""
     assert url, f"the server did not start:\n{said}"
     drained = asyncio.create_task(process.stderr.read())
     try:
         async with httpx2.AsyncClient(base_url=url, timeout=60) as api:
-            yield Served(process, url, api)
+            yield Served(process, url, api, said_last.rpartition(" ")[2].strip())
     finally:
         if process.returncode is None:
             process.terminate()
