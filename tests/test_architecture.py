@@ -12,6 +12,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "tasker"
 FUNCTIONS = sorted((SOURCE / "sql" / "functions").rglob("*.sql"))
 _WRITES = re.compile(r"\b(insert into|update|delete from|truncate)\s+tasker_engine\.", re.IGNORECASE)
+_BUILDS_SQL = {"prune_queues"}
+"""PGMQ has a table for each queue, and no function that deletes by age."""
+_MAKES_TRIGGERS = {"use_transport"}
+"""They are there only while a transport needs them, and write messages alone."""
 _BOOKKEEPING = {"migrations", "functions_loaded"}
 
 
@@ -54,6 +58,5 @@ def test_a_function_says_what_it_promises(file: Path) -> None:
     text = file.read_text()
     assert re.match(r"-- \w", text), f"{file.name} does not say what it holds"
     code = re.sub(r"--.*", "", text)
-    assert not re.search(r"\bexecute\s+(format|'|\w+\s*\|\|)|create (or replace )?trigger", code), (
-        "dynamic SQL, trigger"
-    )
+    assert file.stem in _BUILDS_SQL or not re.search(r"\bexecute\s+(format|'|\w+\s*\|\|)", code), "dynamic SQL"
+    assert file.stem in _MAKES_TRIGGERS or not re.search(r"create (or replace )?trigger", code), "trigger"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -35,9 +36,10 @@ from tasker.store.waits import ended_tasks
 from tasker.submission import Submission, SubmittedTask, TaskRequest, submitted
 from tasker.templates import load_paths
 from tasker.templates.publishing import Published, publish
+from tasker.transport.opening import choose_transport, open_transport
+from tasker.transport.seam import Transport
 from tasker.worker.plans import check_handlers
 from tasker.worker.waiters import Waiters
-from tasker.worker.wakes import Wakes
 from tasker.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class Tasker(BreakerCalls):
         self._pool: Pool | None = None
         self._worker: Worker | None = None
         self._waiters = Waiters(self._ask_ended)
-        self._wakes = Wakes(self._notify)
+        self._transport: Transport | None = None
         self._courier = Courier(self._ask, self.settings, events_of(self._handlers))
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self.dsn = ""
@@ -118,6 +120,7 @@ class Tasker(BreakerCalls):
             await migrate(connection, self.settings.schema_name)
             for template in templates:
                 await publish(connection, self._verbs, template)
+            transport = await choose_transport(connection, self.settings)
         finally:
             await connection.close()
         self._pool = await create_pool(self.dsn, pinned=False, size=self.settings.read_connections)
@@ -134,6 +137,16 @@ class Tasker(BreakerCalls):
                 told=self._courier.told,
             )
             await self._worker.start()
+        self._transport = open_transport(
+            transport,
+            self.dsn,
+            self.settings,
+            ask=self._ask,
+            handlers=self._handlers if self._worker else {},
+            queues=self._queues,
+            wake=self._wake_worker,
+        )
+        await self._transport.start()
 
     async def stop(self, drain_s: float | None = None) -> None:
         """Lets running steps finish (for `drain_s`, or the setting), hands back the rest, and closes everything."""
@@ -142,12 +155,13 @@ class Tasker(BreakerCalls):
         await self._courier.stop()
         await asyncio.gather(*(close() for close in self._closing))
         await self._waiters.close()
-        await self._wakes.close()
+        if self._transport is not None:
+            await self._transport.stop()
         if self._pool is not None:
             await self._pool.close()
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.release)
-        self._worker = self._pool = self._embedded = None
+        self._worker = self._transport = self._pool = self._embedded = None
 
     def hurry(self) -> None:
         """Ends the waiting of a stop() under way: steps that still run are handed back."""
@@ -198,7 +212,7 @@ class Tasker(BreakerCalls):
             if self._worker is not None:
                 self._worker.wake()
         if self._worker is None or self._worker.idle_peers:
-            self._wakes.nudge()
+            self._announce()
         return submitted(answers, new_ids)
 
     async def wait(self, task_uuid: UUID, timeout: float | None = None) -> TaskView:  # noqa: ASYNC109 - users' word
@@ -267,6 +281,11 @@ class Tasker(BreakerCalls):
         """Counts of tasks by state, depth of the queues, living workers, and what this process did."""
         found = await self._ask(self._reads.stats)
         return {**asdict(found), "here": dict(self._worker.counts) if self._worker else {}}
+
+    @property
+    def transport_counts(self) -> Counter[str]:
+        """What this process sent to a broker and received from it, and how much of that nobody could read (`dead`)."""
+        return self._transport.counts if self._transport else Counter()
 
     async def publish(self, template: Template, *, force: bool = False) -> Published:
         """Publishes a version of a template. Raises TemplateConflict where it exists with other content."""
@@ -340,9 +359,8 @@ class Tasker(BreakerCalls):
     # Inside ---------------------------------------------------------------------------------------------------------
 
     def _woken(self) -> None:
-        if self._worker is not None:
-            self._worker.wake()
-        self._wakes.nudge()
+        self._wake_worker()
+        self._announce()
 
     @property
     def _connections(self) -> Pool:
@@ -372,6 +390,10 @@ class Tasker(BreakerCalls):
         async with self._connections.acquire() as connection:
             return await ended_tasks(connection, task_ids, self.settings.schema_name)
 
-    async def _notify(self) -> None:
-        async with self._connections.acquire() as connection:
-            await connection.execute("select pg_notify($1, '')", self.settings.schema_name)
+    def _wake_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.wake()
+
+    def _announce(self) -> None:
+        if self._transport is not None:
+            self._transport.nudge()

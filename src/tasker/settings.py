@@ -56,6 +56,14 @@ class Settings(BaseSettings):
     sweep_s: float = Field(1, gt=0, description="How often the net under everything is drawn.")
     drain_s: float = Field(30, ge=0, description="How long a worker that is asked to stop lets its steps finish.")
 
+    transport: Literal["auto", "direct", "pgmq", "rabbitmq"] = Field(
+        "auto", description="How work is announced; auto: as the database is set, which is direct at first."
+    )
+    transport_poll_s: float = Field(0.1, gt=0, description="How often queues of PGMQ and the outbox are looked at.")
+    rabbitmq_url: SecretStr | None = Field(None, description="RabbitMQ's address: amqp://user:word@host:5672/vhost.")
+    rabbitmq_prefetch: int = Field(100, gt=0, le=65535, description="Messages that a worker is handed at once.")
+    rabbitmq_heartbeat_s: int = Field(30, gt=0, description="How soon a connection to RabbitMQ counts as lost.")
+
     result_bytes_max: int = Field(1_048_576, gt=0, description="The largest result, as JSON, that a step may have.")
     input_bytes_max: int = Field(1_048_576, gt=0, description="The largest context, as JSON, that a task may have.")
     checkpoint_bytes_max: int = Field(1_048_576, gt=0, description="The largest checkpoint, as JSON, of a step.")

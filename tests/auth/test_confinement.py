@@ -29,6 +29,7 @@ NOT_READ = {
     *("api_keys", "identities", "grants", "sweeps", "failures", "migrations", "functions_loaded"),
     *("breaker_moves", "breaker_signals", "refusals"),
     *("template_events", "event_subscribers", "event_deliveries"),
+    *("transport", "messages", "publisher"),
     "remote_sessions",
 }
 """Tables that confined callers have no business with, whatever the namespace."""
@@ -36,8 +37,18 @@ OF_ALL = {"sessions", "fields"}
 """Workers, and the paths of search fields, belong to the installation."""
 DEFINERS = {
     *("reached_namespaces", "submit_confined", "act_confined", "publish_confined"),
-    *("find_task_ids", "search_tasks", "count_tasks", "add_to_dlq", "update_dlq", "requeue_dlq"),
+    *(
+        "find_task_ids",
+        "search_tasks",
+        "count_tasks",
+        "count_some",
+        "expected_runs",
+        "add_to_dlq",
+        "update_dlq",
+        "requeue_dlq",
+    ),
     *("create_job", "drive_job", "stop_job", "rerun", "events_end"),
+    *("announce_steps", "announce_results"),
     *("list_reached_keys", "issue_api_key", "reissue_api_key", "end_api_key"),
 }
 

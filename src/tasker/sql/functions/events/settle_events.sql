@@ -1,13 +1,14 @@
 -- settle_events: what became of events that this owner has taken: `published` (with payload and metadata), `declined` by their
 -- publishers, `refused`, or `recorded`: their publishers failed, and are asked again after a while, but not for ever. What was
 -- published is handed to the subscribers of this moment. Answers how many were the owner's. Positions are given out under a lock
--- that ends with the transaction: they become visible in their order.
+-- that ends with the transaction: they become visible in their order. Published ones are handed to the transport too.
 create or replace function tasker_engine.settle_events(
   _owner uuid, _seqs bigint[], _statuses text[], _payloads jsonb[], _metadata jsonb[], _problems text[], _now timestamptz default null)
 returns int language plpgsql as $$
 declare
   tries_max int := tasker_engine.setting('event_tries_max');
   settled int;
+  published bigint[];
 begin
   perform tasker_engine.require_read_committed();
   perform pg_advisory_xact_lock(tasker_engine.session_lock_class(), -1);
@@ -33,7 +34,10 @@ begin
     select s.name, m.position, m.task_id, _now
     from moved m join tasker_engine.event_subscribers s on tasker_engine.event_matches(m.name, s.patterns)
     where m.status = 'published')
-  select count(*) into settled from moved;
+  select count(*), array_agg(m.position) filter (where m.status = 'published') into settled, published from moved m;
+  if published is not null then
+    perform tasker_engine.announce_events(published);
+  end if;
   return settled;
 end $$;
 

@@ -24,6 +24,7 @@ create or replace function tasker_engine.setting(_name text) returns double prec
       when 'event_tries_max' then 10         -- how often a publisher or a subscriber may fail of one event
       when 'event_keep_s' then 604800        -- how long an event is kept once its subscribers have it
       when 'event_undelivered_keep_s' then 2592000  -- and how long for those who have not
+      when 'message_keep_s' then 86400       -- how long a message of PGMQ lies unread, events apart
       when 'retention_s' then 2592000        -- how long a task is kept once it has ended; 0: for ever
       when 'grant_payload_bytes' then 65536  -- what a grant carries at most; the rest comes by load
     end)
