@@ -14,6 +14,6 @@ lock() {
         --no-annotate --python-version 3.11 --custom-compile-command "make lock" --output-file "$target" "$@"
 }
 
-lock dev --extra embedded --extra server --extra grpc --extra django --group build --group test --group dev "$@"
-lock test --extra embedded --extra server --extra grpc --extra django --group build --group test --constraints requirements/dev.txt
+lock dev --extra embedded --extra server --extra grpc --extra django --extra pgmq --extra rabbitmq --group build --group test --group dev "$@"
+lock test --extra embedded --extra server --extra grpc --extra django --extra pgmq --extra rabbitmq --group build --group test --constraints requirements/dev.txt
 lock run --extra embedded --extra server --group build --constraints requirements/dev.txt
