@@ -64,8 +64,8 @@ async def test_pages_and_cursors_show_each_task_once(api: httpx2.AsyncClient) ->
     second = (await api.get("/v1/tasks", params={"per_page": 2, "page": 2})).json()
     assert [t["reason"] for t in first["tasks"] + second["tasks"]] == ["c", "b", "a"]
     assert first["pagination"] | {"next_cursor": None} == {
-        "page": 1, "per_page": 2, "total_count": 3, "total_pages": 2, "has_next": True, "has_previous": False,
-        "next_cursor": None,
+        "page": 1, "per_page": 2, "total_count": 3, "total_is_exact": True, "total_pages": 2, "has_next": True,
+        "has_previous": False, "next_cursor": None,
     }  # fmt: skip
     cursor = first["pagination"]["next_cursor"]
     after = (await api.get("/v1/tasks", params={"per_page": 2, "cursor": cursor})).json()

@@ -18,7 +18,6 @@ from tasker.model.fleet import TemplateDefinition, TemplateInfo
 from tasker.model.task import Readiness, TaskCount, TaskFilter, TaskPage, TaskSummary, TaskView, Transition
 from tasker.model.template import Template
 from tasker.model.why import TaskWhy
-from tasker.operations.lists import COUNT_MAX
 from tasker.submission import SubmittedTask, TaskRequest
 from tasker.templates import to_definition
 
@@ -59,10 +58,9 @@ class ServerDoor:
                 return TaskPage(tuple(map(records.task_info, tasks)), cursor)
 
     async def count_tasks(self, which: TaskFilter) -> TaskCount:
-        """Counted up to 10,000; past that it is that many or more."""
+        """As far as the server counts; where that is not exact it is that many or more."""
         page = await self._client.list_tasks(**records.query(which), per_page=1)
-        count = page.pagination.total_count or 0
-        return TaskCount(count, is_exact=count < COUNT_MAX)
+        return TaskCount(page.pagination.total_count or 0, page.pagination.total_is_exact)
 
     async def task_view(self, task: UUID) -> TaskView:
         """The task first, then its steps: of a task that has ended they are the last."""

@@ -12,17 +12,18 @@ from pydantic import BeforeValidator, Field
 
 from tasker.model.errors import InvalidInput
 from tasker.model.states import TaskState
-from tasker.model.task import TaskFilter
+from tasker.model.task import TaskCount, TaskFilter
 from tasker.operations.fields import Moment, Name, as_list, listed
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
 from tasker.operations.views import TaskResponse, task_response
 from tasker.store.connection import Connection
-from tasker.store.lists import count_tasks
+from tasker.store.lists import count_some
 from tasker.store.lists import list_tasks as search_tasks
 from tasker.store.overviews import TaskOverview, TaskQuery, find_task_ids, task_overviews
 
-COUNT_MAX = 10_000
-"""Pages reach so far, and nothing is counted beyond; a cursor reaches everything."""
+COUNT_MAX, LOOK_MAX = 10_000, 1_000
+"""Pages reach so far, and nothing is counted beyond; a cursor reaches everything. Where no index alone tells which
+tasks are meant, so many are looked at to be counted."""
 _OLDER_WORDS = {"completed": "complete", "failed": "error"}
 SearchField = Annotated[str, Field(pattern=r"^[^=]{1,255}=.{0,1000}$", examples=["order.id=17"])]
 Status = Literal[
@@ -83,7 +84,10 @@ class Pagination(Answer):
 
     page: int
     per_page: int
-    total_count: int | None = Field(description=f"At most {COUNT_MAX}, which means that many or more.")
+    total_count: int | None = Field(description=f"At most {COUNT_MAX}.")
+    total_is_exact: bool = Field(
+        True, description="False where there are that many or more: no more is counted than is quickly read."
+    )
     total_pages: int | None
     has_next: bool
     has_previous: bool
@@ -106,10 +110,9 @@ async def list_tasks(access: Access, given: ListTasks) -> TaskListResponse:
         raise InvalidInput(f"page: pages reach to the {COUNT_MAX}th task; go on with the cursor of the page before")
     if is_search(given):
         return await access.engine.ask(lambda connection: _by_search(access, connection, given))
-    which = query_of(access, given)
     if given.cursor is None:
-        return await access.engine.ask(lambda connection: _by_page(access, connection, which, given))
-    return await access.engine.ask(lambda connection: _by_cursor(access, connection, which, given))
+        return await access.engine.ask(lambda connection: _by_page(access, connection, given))
+    return await access.engine.ask(lambda connection: _by_cursor(access, connection, query_of(access, given), given))
 
 
 def query_of(access: Access, given: ListTasks) -> TaskQuery:
@@ -128,22 +131,34 @@ def query_of(access: Access, given: ListTasks) -> TaskQuery:
     )
 
 
-async def _by_page(access: Access, connection: Connection, which: TaskQuery, given: ListTasks) -> TaskListResponse:
+async def _by_page(access: Access, connection: Connection, given: ListTasks) -> TaskListResponse:
     schema, per_page = access.engine.settings.schema_name, given.per_page
-    ids = await find_task_ids(connection, which, limit=COUNT_MAX, schema=schema)
     end = given.page * per_page
-    here = ids[end - per_page : end]
-    has_next = end < len(ids)
+    ids = await find_task_ids(connection, query_of(access, given), limit=end + 1, schema=schema)
+    here, has_next = ids[end - per_page : end], end < len(ids)
+    count = TaskCount(len(ids), is_exact=True)
+    if has_next:
+        count = await _count(access, connection, given, seen=len(ids))
     pagination = Pagination(
         page=given.page,
         per_page=per_page,
-        total_count=len(ids),
-        total_pages=-(-len(ids) // per_page),
+        total_count=count.count,
+        total_is_exact=count.is_exact,
+        total_pages=-(-count.count // per_page),
         has_next=has_next,
         has_previous=given.page > 1,
         next_cursor=cursor_of(here[-1]) if has_next else None,
     )
     return TaskListResponse(tasks=_shown(await task_overviews(connection, here, schema)), pagination=pagination)
+
+
+async def _count(access: Access, connection: Connection, given: ListTasks, *, seen: int) -> TaskCount:
+    """How many there are; at least as many as were seen."""
+    schema, which = access.engine.settings.schema_name, filter_of(access, given)
+    found = await count_some(
+        connection, which, source_system=given.source_system, count_max=COUNT_MAX, look_max=LOOK_MAX, schema=schema
+    )
+    return TaskCount(min(COUNT_MAX, max(seen, found.count)), found.is_exact)
 
 
 async def _by_cursor(access: Access, connection: Connection, which: TaskQuery, given: ListTasks) -> TaskListResponse:
@@ -155,6 +170,7 @@ async def _by_cursor(access: Access, connection: Connection, which: TaskQuery, g
         page=given.page,
         per_page=per_page,
         total_count=None,
+        total_is_exact=False,
         total_pages=None,
         has_next=has_next,
         has_previous=True,
@@ -177,12 +193,16 @@ async def _by_search(access: Access, connection: Connection, given: ListTasks) -
         )
     schema, which = access.engine.settings.schema_name, filter_of(access, given)
     found = await search_tasks(connection, which, limit=given.per_page, cursor=given.cursor, schema=schema)
-    count = None if given.cursor else await count_tasks(connection, which, count_max=COUNT_MAX, schema=schema)
-    total = None if count is None else min(count.count, COUNT_MAX)
+    seen = len(found.tasks)
+    count = None if given.cursor else TaskCount(seen, is_exact=True)
+    if count is not None and found.next_cursor is not None:
+        count = await _count(access, connection, given, seen=seen)
+    total = None if count is None else count.count
     pagination = Pagination(
         page=1,
         per_page=given.per_page,
         total_count=total,
+        total_is_exact=count is not None and count.is_exact,
         total_pages=None if total is None else -(-total // given.per_page),
         has_next=found.next_cursor is not None,
         has_previous=given.cursor is not None,

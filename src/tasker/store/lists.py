@@ -59,6 +59,22 @@ async def count_tasks(
     return TaskCount(row["count"], row["is_exact"])
 
 
+async def count_some(
+    connection: Connection,
+    which: TaskFilter,
+    *,
+    source_system: str | None = None,
+    count_max: int = COUNT_MAX,
+    look_max: int = 2_000,
+    schema: str = sql.DEFAULT_SCHEMA,
+) -> TaskCount:
+    """How many tasks a list has, as far as is quickly read: up to `count_max` where one index tells, else among
+    `look_max` tasks that have the rarest of what is asked. Where that is not exact there are so many or more."""
+    call = "count_some($1::jsonb, $2, $3, $4)"
+    (row,) = await ask(connection, call, filter_json(which), source_system, count_max, look_max, schema=schema)
+    return TaskCount(row["count"], row["is_exact"])
+
+
 async def list_handlers(
     connection: Connection,
     *,

@@ -43,9 +43,9 @@ async def list_tasks(asked: Asked) -> Fields:
     total = first.pagination.total_count
     if not skipped:
         return _page(first.tasks, offset, first.pagination.has_next, total, first.pagination.next_cursor)
-    both = [*first.tasks, *(await asked.call(lists.list_tasks, {**which, "page": page + 1})).tasks]
-    shown = both[skipped : skipped + limit]
-    return _page(shown, offset, offset + len(shown) < total, total, None)
+    second = await asked.call(lists.list_tasks, {**which, "page": page + 1})
+    both, end = [*first.tasks, *second.tasks], skipped + limit
+    return _page(both[skipped:end], offset, len(both) > end or second.pagination.has_next, total, None)
 
 
 def _filter(fields: Fields) -> Fields:

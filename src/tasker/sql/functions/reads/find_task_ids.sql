@@ -1,8 +1,7 @@
 -- find_task_ids: the ids of tasks, newest first, at most _limit of them: what a list shows, or how many there are, up to a limit.
 --
 -- Null filters nothing. _before: the id that the last page ended with. _namespaces: any of these; an empty array finds none. The
--- times are those that the ids carry, as is the order. The searches are those of list_tasks; only who asks for a source system has
--- one of its own, which looks through the newest tasks.
+-- times are those that the ids carry, as is the order. The searches are those of list_tasks.
 --
 -- It runs with its owner's rights and finds what a confined caller reaches by the templates: a policy would keep the searches
 -- from their indexes, whose comparisons are not known to be free of side effects.
@@ -28,31 +27,10 @@ begin
         and (not tasker_engine.is_confined() or n.name = any (tasker_engine.reached_names())));
   end if;
   return case
-    when _source_system is not null then
-      tasker_engine.find_by_source(_limit, lowest, above, states, templates, _tag, _correlation_id, _initiator, _source_system)
-    when num_nonnulls(_tag, _correlation_id, _initiator) > 0 then
-      tasker_engine.find_by_input(_limit, lowest, above, states, templates, case when _tag is not null then array[_tag] end,
-        _correlation_id, _initiator)
+    when num_nonnulls(_tag, _correlation_id, _initiator, _source_system) > 0 then
+      tasker_engine.search_by_parts(_limit, lowest, above, states, templates, case when _tag is not null then array[_tag] end,
+        _correlation_id, _initiator, _source_system, null, null)
     when templates is not null then tasker_engine.find_by_template(_limit, lowest, above, states, templates)
     else tasker_engine.find_by_state(_limit, lowest, above, states)
   end;
-end $$;
-
--- find_by_source: as find_by_input, and by the source system.
-create or replace function tasker_engine.find_by_source(
-  _limit int, _from uuid, _below uuid, _states tasker_engine.state[], _templates int[], _tag text, _correlation_id uuid,
-  _initiator text, _source_system text)
-returns uuid[] language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
-set enable_hashjoin = on set enable_mergejoin = on set jit = off as $$
-begin
-  return array(
-    select i.task_id
-    from tasker_engine.inputs i
-    join tasker_engine.tasks t on t.task_id = i.task_id
-    where i.source_system = _source_system and (_tag is null or i.tags @> array[_tag])
-      and (_correlation_id is null or i.correlation_id = _correlation_id) and (_initiator is null or i.initiator = _initiator)
-      and (_states is null or t.state = any (_states)) and (_templates is null or t.template_id = any (_templates))
-      and i.task_id >= _from and i.task_id < _below and t.template_id > 0
-    order by i.task_id desc limit _limit);
 end $$;

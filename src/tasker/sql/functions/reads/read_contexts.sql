@@ -1,33 +1,39 @@
 -- read_contexts: the state of tasks in figures: how many steps stand where, what that means, and what to do about it.
 --
--- ready: steps that a worker may take now. completed: complete and resolved by hand.
+-- ready: steps that a worker may take now. completed: complete and resolved by hand. One plan for every connection, as read_tasks.
 create or replace function tasker_engine.read_contexts(_task_ids uuid[], _now timestamptz default null)
 returns table (
   task_id uuid, state text, is_paused boolean, total int, pending int, ready int, in_progress int, waiting_for_retry int,
   completed int, failed int, cancelled int, execution_status text, recommended_action text,
   completion_percentage double precision, health_status text)
 language plpgsql stable
-set plan_cache_mode = force_custom_plan set jit = off set enable_seqscan = off set enable_indexscan = on
-set enable_indexonlyscan = on set enable_hashjoin = on set enable_mergejoin = on as $$
+set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off set enable_indexscan = on
+set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 begin
   _now := coalesce(_now, clock_timestamp());
   return query
   with counted as (
-    select t.task_id, t.state, t.paused_at is not null as is_paused, count(*)::int as total,
-      count(*) filter (where s.state = 'pending')::int as pending,
-      count(*) filter (where t.paused_at is null and s.waiting = 0 and (s.state = 'enqueued'
-        or s.state in ('pending', 'waiting_for_retry') and every.due_at[array_position(every.due_numbers, s.number)] <= _now))::int as ready,
-      count(*) filter (where s.state = 'in_progress')::int as in_progress,
-      count(*) filter (where s.state = 'waiting_for_retry')::int as waiting_for_retry,
-      count(*) filter (where s.state in ('complete', 'resolved_manually'))::int as completed,
-      count(*) filter (where s.state = 'error')::int as failed,
-      count(*) filter (where s.state = 'cancelled')::int as cancelled
+    select t.task_id, t.state, t.paused_at is not null as is_paused, c.*
     from unnest(_task_ids) as asked(task_id)
-    join tasker_engine.tasks t on t.task_id = asked.task_id
-    left join lateral tasker_engine.due_times(t.task_id) every on t.due > 0
-    join tasker_engine.steps s on s.task_id = t.task_id
-    group by t.task_id),
+    cross join lateral (select * from tasker_engine.tasks t where t.task_id = asked.task_id offset 0) t
+    cross join lateral (
+      select array_agg(d.number) as numbers, array_agg(d.due_at) as due_at
+      from tasker_engine.due d
+      cross join lateral (
+        select from tasker_engine.steps s where s.task_id = d.task_id and s.number = d.number and s.attempt = d.attempt offset 0) s
+      where d.task_id = t.task_id and t.due > 0) every
+    cross join lateral (
+      select count(*)::int as total,
+        count(*) filter (where s.state = 'pending')::int as pending,
+        count(*) filter (where t.paused_at is null and s.waiting = 0 and (s.state = 'enqueued'
+          or s.state in ('pending', 'waiting_for_retry') and every.due_at[array_position(every.numbers, s.number)] <= _now))::int as ready,
+        count(*) filter (where s.state = 'in_progress')::int as in_progress,
+        count(*) filter (where s.state = 'waiting_for_retry')::int as waiting_for_retry,
+        count(*) filter (where s.state in ('complete', 'resolved_manually'))::int as completed,
+        count(*) filter (where s.state = 'error')::int as failed,
+        count(*) filter (where s.state = 'cancelled')::int as cancelled
+      from tasker_engine.steps s where s.task_id = asked.task_id) c),
   judged as (
     select c.*, tasker_engine.execution_status(c.failed, c.ready, c.in_progress, c.completed, c.total) as execution_status
     from counted c)

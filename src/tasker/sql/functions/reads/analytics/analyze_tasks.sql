@@ -88,15 +88,18 @@ begin
 end $$;
 
 -- expected_runs: by number, how long each step took lately on average, in the newest complete tasks of the template: as many
--- of these as have five thousand steps together.
+-- of these as have five thousand steps together. The owner's function, for a task that the caller reaches: other tasks of its
+-- template are in the same namespace, and a policy would keep the search from its index.
 create or replace function tasker_engine.expected_runs(_template_id int, _task_id uuid, _steps int, _now timestamptz)
-returns double precision[] language plpgsql stable as $$
+returns double precision[] language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform tasker_engine.require_task(_task_id);
   return (
     with known as (
       select s.number, avg(greatest(0, date_part('epoch', s.finished_at - coalesce(s.started_at, s.granted_at)))) as run_s
       from unnest(tasker_engine.find_by_template(greatest(1, least(50, 5000 / _steps)), '00000000-0000-0000-0000-000000000000',
-        'ffffffff-ffff-ffff-ffff-ffffffffffff', '{complete}', array[_template_id])) as t(task_id)
+        'ffffffff-ffff-ffff-ffff-ffffffffffff', '{complete}',
+        array(select t.template_id from tasker_engine.tasks t where t.task_id = _task_id and t.template_id = _template_id))) as t(task_id)
       cross join lateral (
         select * from tasker_engine.steps n where n.task_id = t.task_id and n.number < 65536 and n.granted_at is not null offset 0) s
       where t.task_id <> _task_id group by s.number)

@@ -18,37 +18,13 @@ begin
   end if;
   wanted.above := least(_before, wanted.above);
   return case
-    when wanted.field_ids is not null then
-      tasker_engine.find_by_field(_limit, wanted.lowest, wanted.above, wanted.states, wanted.templates, wanted.tags,
-        wanted.correlation_id, wanted.initiator, wanted.field_ids, wanted.field_values)
-    when num_nonnulls(wanted.correlation_id, wanted.initiator, wanted.tags) > 0 then
-      tasker_engine.find_by_input(_limit, wanted.lowest, wanted.above, wanted.states, wanted.templates, wanted.tags,
-        wanted.correlation_id, wanted.initiator)
+    when num_nonnulls(wanted.correlation_id, wanted.initiator, wanted.tags, wanted.field_ids) > 0 then
+      tasker_engine.search_by_parts(_limit, wanted.lowest, wanted.above, wanted.states, wanted.templates, wanted.tags,
+        wanted.correlation_id, wanted.initiator, null, wanted.field_ids, wanted.field_values)
     when wanted.templates is not null then
       tasker_engine.find_by_template(_limit, wanted.lowest, wanted.above, wanted.states, wanted.templates)
     else tasker_engine.find_by_state(_limit, wanted.lowest, wanted.above, wanted.states)
   end;
-end $$;
-
--- find_by_field: along the values of the first field.
-create or replace function tasker_engine.find_by_field(
-  _limit int, _from uuid, _below uuid, _states tasker_engine.state[], _templates int[], _tags text[], _correlation_id uuid,
-  _initiator text, _field_ids int[], _values text[])
-returns uuid[] language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
-set enable_hashjoin = on set enable_mergejoin = on set jit = off set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
-begin
-  return array(
-    select f.task_id
-    from tasker_engine.task_fields f
-    join tasker_engine.tasks t on t.task_id = f.task_id
-    join tasker_engine.inputs i on i.task_id = f.task_id
-    where f.field_id = _field_ids[1] and f.value = _values[1] and f.task_id >= _from and f.task_id < _below and t.template_id > 0
-      and (_states is null or t.state = any (_states)) and (_templates is null or t.template_id = any (_templates))
-      and (_tags is null or i.tags @> _tags) and (_correlation_id is null or i.correlation_id = _correlation_id)
-      and (_initiator is null or i.initiator = _initiator)
-      and (cardinality(_field_ids) = 1 or tasker_engine.has_fields(f.task_id, _field_ids[2:], _values[2:]))
-    order by f.task_id desc limit _limit);
 end $$;
 
 -- find_by_end: along the times at which tasks ended; _below_at and _below are those of the last task before the page.
@@ -56,8 +32,8 @@ create or replace function tasker_engine.find_by_end(
   _limit int, _from_at timestamptz, _below_at timestamptz, _below uuid, _lowest uuid, _above uuid, _states tasker_engine.state[],
   _templates int[], _tags text[], _correlation_id uuid, _initiator text, _field_ids int[], _values text[])
 returns uuid[] language plpgsql stable
-set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on
-set enable_hashjoin = on set enable_mergejoin = on set jit = off set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
+set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_bitmapscan = off set enable_indexscan = on
+set enable_indexonlyscan = on set enable_hashjoin = off set enable_mergejoin = off set jit = off set join_collapse_limit = 1 as $$
 begin
   return array(
     select t.task_id
