@@ -154,7 +154,7 @@ def test_two_places_are_refused(shell: Shell, monkeypatch: pytest.MonkeyPatch) -
         assert (ran.code, ran.out) == (2, "")
     monkeypatch.delenv("TASKER_DATABASE_URL")
     monkeypatch.setenv("TASKER_URL", "http://here")
-    ran = shell.run("auth", "key", "list")
+    ran = shell.run("handler", "list")
     assert ran.code == 2
     assert "--database-url" in ran.err
 
@@ -189,3 +189,50 @@ def test_a_key_opens_a_server(shop: Shell, monkeypatch: pytest.MonkeyPatch) -> N
         wrong = shop.run(*LIST, "--url", serving.url)
         assert wrong.code == 1
         assert key[-12:-3] not in wrong.err
+
+
+def test_keys_are_looked_after_through_a_server(shop: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are made, listed, rotated and ended as on the database, with the same output, and never more."""
+    maker = shop.ok("auth", "key", "create", "cli", "--role", "admin", "--all-namespaces")["key"]
+
+    def api() -> object:
+        tasker = Tasker(shop.dsn, worker=False)
+        asks: Authenticator = authenticator(Settings(auth_cache_s=0), tasker.engine().ask)  # type: ignore[call-arg]
+        return tasker.asgi(authenticator=asks)
+
+    with served(api) as serving:
+        there = ("--url", serving.url)
+        monkeypatch.setenv("TASKER_API_KEY", maker)
+        create = (
+            "auth",
+            "key",
+            "create",
+            "shop",
+            "--permission",
+            "tasks:list",
+            "auth:keys_manage",
+            "--namespace",
+            "shop",
+        )
+        made = {way: shop.ok(*create, *words) for way, words in (("here", ()), ("there", there))}
+        assert made["here"].keys() == made["there"].keys()
+        assert made["there"]["namespaces"] == ["shop"]
+        printed = shop.run(*create, *there)
+        assert (printed.out.count("\n"), printed.out[:4], "not shown again" in printed.err) == (1, "tsk_", True)
+        for words in (("auth", "key", "list"), ("auth", "key", "list", "--all")):
+            assert _differences(_used(shop.ok(*words)), _used(shop.ok(*words, *there))) == [], words
+        new = shop.ok("auth", "key", "rotate", made["here"]["key_id"], "--expires", "2h", *there)
+        assert new["replaces"] == made["here"]["key_id"]
+        assert shop.ok("auth", "key", "revoke", new["key_id"], *there) == {"key_id": new["key_id"], "grace_s": 0}
+        assert shop.run("auth", "key", "revoke", "aaaaaaaaaaaa", *there).code == 3
+        monkeypatch.setenv("TASKER_API_KEY", made["there"]["key"])
+        assert shop.run(*LIST, *there).code == 0
+        more = shop.run("auth", "key", "create", "more", "--permission", "tasks:cancel", "--namespace", "shop", *there)
+        assert (more.code, more.out) == (1, "")
+        monkeypatch.setenv("TASKER_API_KEY", new["key"])
+        assert shop.run(*LIST, *there).code == 1
+
+
+def _used(found: dict[str, Any]) -> dict[str, Any]:
+    """Without when a key was used last: each request through the server is one more use."""
+    return {"keys": [{**key, "last_used_at": None} for key in found["keys"]]}
