@@ -169,6 +169,7 @@ async def _check_database(dsn: str) -> None:
 
 def application() -> FastAPI:
     """The application of one server process, as `serve` has told it."""
+    from tasker.cli.serving.foreign_logs import take_foreign_logs
     from tasker.cli.serving.metrics_folder import hold_shared
     from tasker.server.auth.wiring import authenticator
     from tasker.server.entrance import Entrance
@@ -179,6 +180,7 @@ def application() -> FastAPI:
     told = orjson.loads(os.environ[_HANDED_DOWN])
     settings = Settings()  # pyright: ignore[reportCallIssue] - every field has a default
     configure_logs(settings)
+    take_foreign_logs()
     BoundedHttp.bound(settings)
     settings = settings.model_copy(update={"read_connections": settings.server_connections})
     tasker = Tasker(told["dsn"], templates=told["templates"], settings=settings, worker=False)
