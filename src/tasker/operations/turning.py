@@ -7,6 +7,7 @@ database.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -17,9 +18,9 @@ from tasker.store.connection import Connection, Pool, connect, create_pool, unav
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.verbs import Verbs
 from tasker.worker.log import log
+from tasker.worker.net import Net
 
 T = TypeVar("T")
-SWEEP_MAX_S = 60.0
 _TROUBLE_PAUSE_S = 1.0
 
 
@@ -99,13 +100,11 @@ class Turning:
 
     async def _sweep(self) -> None:
         """Draws the net: workers on the network cannot. Of all processes that do, one at a time has its turn."""
-        verbs = Verbs(self._settings.schema_name)
+        net = Net(Verbs(self._settings.schema_name), self._settings.sweep_s)
         while True:
-            has_more = False
             try:
-                async with asyncio.timeout(SWEEP_MAX_S):
-                    swept = await self.ask_once(verbs.sweep)
-                has_more = swept["is_leader"] and swept["more"]
+                await self.ask_once(net.draw)
             except (DatabaseUnavailable, DatabaseError, TimeoutError, *CONNECTION_ERRORS) as error:
                 log.warning("a sweep failed; the next one follows", error=str(error) or type(error).__name__)
-            await asyncio.sleep(0 if has_more else self._settings.sweep_s)
+                net.later()
+            await asyncio.sleep(max(0.0, net.next_at - time.monotonic()))

@@ -18,14 +18,12 @@ from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.verbs import Reply, Verbs
 from tasker.worker.log import log
+from tasker.worker.net import Net
 from tasker.worker.way import Way
 
-_CALL_S, _CALL_MAX_S = 1.0, 60.0
+_CALL_S = 1.0
 _PAUSE_S = 0.2
 _GONE_S = 5.0
-_SWEEPS_PER_PRUNE = 60
-_PRUNE_SHARE = 4
-"""Retention takes at most one part in so many of the time."""
 
 
 @dataclass(slots=True)
@@ -59,9 +57,7 @@ class Heartbeat:
         self._way = way
         self._verbs = verbs
         self._beat_s = beat_s
-        self._sweep_s = sweep_s
-        self._prune_s = sweep_s * _SWEEPS_PER_PRUNE
-        self._sweep_patience_s = max(beat_s * 2, _CALL_S)
+        self._net = Net(verbs, sweep_s, max(beat_s * 2, _CALL_S))
         self._handlers = handlers
         self._queues = queues
         self._system_dependencies = system_dependencies
@@ -91,8 +87,7 @@ class Heartbeat:
 
     async def _beat_and_sweep(self) -> None:
         connection: Connection | None = None
-        beat_at = sweep_at = 0.0
-        prune_at = time.monotonic() + self._sweep_s
+        beat_at = 0.0
         try:
             while True:
                 try:
@@ -100,22 +95,17 @@ class Heartbeat:
                     if (now := time.monotonic()) >= beat_at:
                         await self._beat(connection)
                         beat_at = now + self._beat_s
-                    if (now := time.monotonic()) >= sweep_at:
-                        has_more = await self._sweep(connection)
-                        sweep_at = now if has_more else now + self._sweep_s
-                    if (now := time.monotonic()) >= prune_at:
-                        has_more = await self._prune(connection)
-                        after = time.monotonic()
-                        prune_at = after + ((after - now) * (_PRUNE_SHARE - 1) if has_more else self._prune_s)
+                    await self._net.draw(connection)
                 except CONNECTION_ERRORS:
-                    connection, beat_at, sweep_at = _dropped(connection), 0.0, 0.0
+                    connection, beat_at = _dropped(connection), 0.0
+                    self._net.at_once()
                 except Exception as error:
                     # Without a heartbeat all that the worker runs would be taken for lost: it goes on in any case.
                     log.warning("the heartbeat was refused", error=str(error), kind=type(error).__name__)
-                    connection, beat_at, sweep_at = _dropped(connection), 0.0, time.monotonic() + self._sweep_s
-                    prune_at = time.monotonic() + self._prune_s
+                    connection, beat_at = _dropped(connection), 0.0
+                    self._net.later()
                     await asyncio.sleep(_PAUSE_S)
-                await asyncio.sleep(max(0.0, min(beat_at, sweep_at, prune_at) - time.monotonic()))
+                await asyncio.sleep(max(0.0, min(beat_at, self._net.next_at) - time.monotonic()))
         finally:
             await _closed(connection)
 
@@ -140,22 +130,6 @@ class Heartbeat:
                 system_dependencies=self._system_dependencies,
             )
         self._heard(pulse.session, reply, channels)
-
-    async def _sweep(self, connection: Connection) -> bool:
-        """One sweep; whether there is more to do. A beat comes between two."""
-        try:
-            async with asyncio.timeout(self._sweep_patience_s):
-                swept = await self._verbs.sweep(connection)
-        except TimeoutError:
-            # The server may be gone without a word, or the sweep be long: the next one has more time.
-            self._sweep_patience_s = min(self._sweep_patience_s * 2, _CALL_MAX_S)
-            raise
-        return swept["is_leader"] and swept["more"]
-
-    async def _prune(self, connection: Connection) -> bool:
-        """A little of the retention; whether there is more to do."""
-        async with asyncio.timeout(_CALL_MAX_S):
-            return (await self._verbs.prune(connection))["more"]
 
 
 def _run(loop: asyncio.AbstractEventLoop, beating: asyncio.Task[None]) -> None:
