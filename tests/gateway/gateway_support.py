@@ -12,7 +12,7 @@ import httpx2
 from tasker.model.ids import uuid7
 
 Json = dict[str, Any]
-SHORT_TIMES = {"lease_s": 1.5, "beat_s": 0.2, "sweep_s": 0.1, "poll_s": 0.05}
+SHORT_TIMES = {"lease_s": 60.0, "beat_s": 0.2, "sweep_s": 0.1, "poll_s": 0.05}
 
 FLOW = """
 tasker: 1

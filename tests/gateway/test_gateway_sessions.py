@@ -29,7 +29,7 @@ async def test_a_session_is_told_what_it_serves(
     """Opening answers the times to keep and what templates need of the handlers; a beat knows of templates published
     since. A repeat answers the same session."""
     again = (await plain.open()).json()
-    assert (again["lease_s"], again["beat_s"]) == (1.5, 0.2)
+    assert (again["lease_s"], again["beat_s"]) == (60.0, 0.2)
     assert [(one["handler"], one["queue"], one["namespace"]) for one in again["serving"]] == [
         ("a", "shop", "shop"), ("b", "shop", "shop")
     ]  # fmt: skip
@@ -46,6 +46,7 @@ async def test_a_silent_session_is_ended_by_the_server(
     """A server draws the sweep: a worker that stops beating loses its steps to others, without any other process."""
     [task] = await create(client)
     [a] = (await plain.turn())["grants"]
+    await value(serving, "update tasker_engine.sessions set beat_at = now() - interval '1 hour' returning 1")
     query = "select ended_at is not null from tasker_engine.sessions order by session_id limit 1"
     await until(lambda: value(serving, query), "the silent session is ended")
     beat = await plain.asked("beat", {"held": [fence(a)]})
@@ -143,7 +144,7 @@ async def test_the_grants_of_a_session_do_not_pile_up(
     """What a session no longer holds is not kept in its grants for ever, though it never says so."""
     for _ in range(20):
         await create(client)
-        [a] = (await plain.turn())["grants"]
+        [a] = (await plain.turn(wait=20))["grants"]
         [b] = (await plain.turn([done(a)]))["grants"]
         await plain.turn([done(b)], claim=False)
     assert await value(serving, "select count(*) from tasker_engine.grants") < 32

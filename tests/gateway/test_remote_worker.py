@@ -125,13 +125,11 @@ async def test_a_server_that_goes_away_loses_nothing(client: Tasker) -> None:
         await opened.wait()
         return {"n": 1}
 
-    settings = SETTINGS.model_copy(update={"lease_s": 30.0})
-
     def make() -> Any:
-        return Tasker(client.dsn, worker=False, settings=settings).asgi()
+        return Tasker(client.dsn, worker=False, settings=SETTINGS).asgi()
 
     with served(make) as server:
-        worker = RemoteWorker(server.url, handlers=handlers(first=first), settings=settings)
+        worker = RemoteWorker(server.url, handlers=handlers(first=first), settings=SETTINGS)
         await worker.start()
         tasks = [await client.submit("order", namespace="shop", context={"n": n}) for n in range(5)]
         await until(lambda: len(ran) == 5, "all of them run")
