@@ -24,6 +24,7 @@ from support.databases import Databases
 
 from tasker import SyncTasker
 from tasker.server.rest.openapi import document
+from tasker.server.rest.routes import ROUTES
 from tasker.templates import load_text
 
 IS_FULL = os.environ.get("TASKER_TEST_SCALE") == "full"
@@ -37,7 +38,7 @@ EXAMPLES = {
 little, and nobody."""
 OPERATIONS = [(method, path) for path, methods in document()["paths"].items() for method in methods]
 OPEN = {"/health", "/health/live", "/health/ready", "/health/detailed"}
-STREAMS = {path for _, path in OPERATIONS if path.endswith("/events")}
+STREAMS = {route.path for route in ROUTES if route.operation.is_stream}
 pytestmark = pytest.mark.slow
 
 
