@@ -97,7 +97,7 @@ async def measure(dsn: str, transport: str, url: str | None, tasks: int, pairs: 
             return rate, [await hand_off(tasker) for _ in range(pairs)]
         finally:
             for one in children:
-                await one.communicate()  # the end of its input is its end
+                await one.communicate(b"")  # the end of its input is its end
 
 
 async def started(process: asyncio.subprocess.Process) -> None:
