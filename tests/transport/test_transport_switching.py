@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from transport_support import Begin, Foreign, Ran, finished, settings
 from tasker.model.errors import SettingsError
 from tasker.store import messages
 from tasker.store.connection import connect
+from tasker.store.migrate import script, status
 from tasker.transport.opening import choose_transport
 from tasker.transport.seam import PoisonedMessage, read_pointer
 
@@ -47,6 +49,11 @@ async def test_the_direct_transport_has_nothing_on_the_way_of_a_verb(engine: Eng
     assert await messages.use_transport(raw, "pgmq", schema=SCHEMA) == "direct"
     assert await triggers(engine) == ["announce_results", "announce_steps"]
     assert await messages.use_transport(raw, "rabbitmq", schema=SCHEMA) == "pgmq"
+    assert await triggers(engine) == ["announce_steps"]
+    await raw.execute("drop trigger announce_steps on tasker_engine.ready")  # as a table that was made anew
+    assert await messages.use_transport(raw, "rabbitmq", schema=SCHEMA) == "rabbitmq"
+    assert await triggers(engine) == ["announce_steps"]
+    await raw.execute(script(replace(await status(raw), functions_current=False)))  # an upgrade leaves it
     assert await triggers(engine) == ["announce_steps"]
     assert await messages.use_transport(raw, "direct", schema=SCHEMA) == "rabbitmq"
     assert await triggers(engine) == []

@@ -50,8 +50,6 @@ async def use_transport(connection: Connection, name: str, *, schema: str) -> st
 
     Raises SettingsError where that cannot be, DatabaseUnavailable where a transaction holds the engine's tables.
     """
-    if await transport_in_use(connection, schema=schema) == name:
-        return name
     if name == "pgmq":
         await install_pgmq(connection)
     for _ in range(_SWITCH_TRIES_MAX):

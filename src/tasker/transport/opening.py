@@ -33,8 +33,8 @@ async def choose_transport(connection: Connection, settings: Settings) -> str:
     schema = settings.schema_name
     before = await messages.transport_in_use(connection, schema=schema)
     if settings.transport != "auto":
+        await messages.use_transport(connection, settings.transport, schema=schema)
         if settings.transport != before:
-            await messages.use_transport(connection, settings.transport, schema=schema)
             log.info("the transport was switched", before=before, now=settings.transport)
         return settings.transport
     if before == "rabbitmq" and settings.rabbitmq_url is None:

@@ -10,7 +10,7 @@ declare
 begin
   perform set_config('lock_timeout', _lock_ms::text, true);
   select t.name into before from tasker_engine.transport t for no key update;
-  if before = _name then
+  if before = _name and tasker_engine.is_announced(_name) then
     return before;
   end if;
   drop trigger if exists announce_steps on tasker_engine.ready;
@@ -27,6 +27,15 @@ begin
   perform tasker_engine.forward_messages(_name);
   return before;
 end $$;
+
+-- is_announced: whether the triggers are there that this transport needs. A table that was made anew has lost its own.
+create or replace function tasker_engine.is_announced(_name text) returns boolean language sql stable
+set enable_seqscan = on set enable_indexscan = on as $$
+  select (_name = 'direct' or exists (
+      select from pg_trigger t where t.tgrelid = 'tasker_engine.ready'::regclass and t.tgname = 'announce_steps'))
+    and (_name <> 'pgmq' or exists (
+      select from pg_trigger t where t.tgrelid = 'tasker_engine.transitions'::regclass and t.tgname = 'announce_results'))
+$$;
 
 -- forward_messages: the outbox at a switch. Steps need no message of before; events go on to PGMQ, else they wait for RabbitMQ.
 create or replace function tasker_engine.forward_messages(_name text) returns void language plpgsql set enable_seqscan = on as $$
