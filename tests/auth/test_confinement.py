@@ -42,6 +42,7 @@ DEFINERS = {
         "search_tasks",
         "count_tasks",
         "count_some",
+        "count_by_state",
         "expected_runs",
         "add_to_dlq",
         "update_dlq",

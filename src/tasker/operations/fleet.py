@@ -41,7 +41,7 @@ class HandlerList(Answer):
 async def list_handlers(access: Access, given: ListHandlers) -> HandlerList:
     """List the handlers that templates need, who serves them, and what waits for them"""
     reads, shown = access.engine.reads, access.confined_to(given.namespace)
-    stats = await access.engine.ask(lambda connection: reads.stats(connection, count_max=_READY_MAX))
+    channels = await access.engine.ask(lambda connection: reads.channels(connection, count_max=_READY_MAX))
     return HandlerList(
         handlers=[
             HandlerInfo(
@@ -52,7 +52,7 @@ async def list_handlers(access: Access, given: ListHandlers) -> HandlerList:
                 ready_steps=channel.ready,
                 oldest_s=channel.oldest_s,
             )
-            for channel in stats.channels
+            for channel in sorted(channels, key=lambda one: (one.namespace, one.queue, one.handler))
             if shown is None or channel.namespace in shown
         ]
     )

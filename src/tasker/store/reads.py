@@ -15,7 +15,7 @@ import asyncpg
 
 from tasker import sql
 from tasker.model.errors import TaskNotFound
-from tasker.model.fleet import SessionInfo, Stats, TemplateDefinition, TemplateInfo
+from tasker.model.fleet import ChannelInfo, SessionInfo, Stats, TemplateDefinition, TemplateInfo
 from tasker.model.task import (
     BatchProgress,
     ExecutionContext,
@@ -147,6 +147,10 @@ class Reads:
     async def stats(self, connection: Connection, *, count_max: int = COUNT_MAX) -> Stats:
         """How much lies where. Nothing is counted beyond `count_max`."""
         return rows.stats((await self._fetch(connection, "read_stats($1)", count_max))[0])
+
+    async def channels(self, connection: Connection, *, count_max: int = COUNT_MAX) -> list[ChannelInfo]:
+        """What waits in each channel, and how many serve it: of the figures of `stats` those that cost little."""
+        return [ChannelInfo(**dict(row)) for row in await self._fetch(connection, "read_channels($1)", count_max)]
 
     async def task_of_step(self, connection: Connection, step: UUID) -> tuple[UUID, int] | None:
         """The task and the number of a step named by its public id; None where there is no such step."""

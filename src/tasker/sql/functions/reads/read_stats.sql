@@ -8,14 +8,23 @@ begin
   _now := coalesce(_now, clock_timestamp());
   return query
   select
-    (select coalesce(json_object_agg(w.state, c.count) filter (where c.count > 0), '{}')
-     from unnest(enum_range(null::tasker_engine.state)) as w(state)
-     cross join lateral (
-       select count(*) from (select from tasker_engine.tasks t where t.state = w.state and t.template_id > 0 limit _count_max) t) c),
+    (select coalesce(json_object_agg(c.state, c.count) filter (where c.count > 0), '{}') from tasker_engine.count_by_state(_count_max) c),
     (select coalesce(json_agg(q order by q.namespace, q.queue, q.handler), '[]') from tasker_engine.read_channels(_count_max, _now) q),
     (select count(*)::int from (select from tasker_engine.due limit _count_max) d),
     count(*)::int, (count(*) filter (where s.is_idle))::int
   from tasker_engine.sessions s where s.ended_at is null;
+end $$;
+
+-- count_by_state: how many tasks of each state there are, up to _count_max; of a confined caller those that it reaches, by their
+-- templates: with its owner's rights, as search_tasks.
+create or replace function tasker_engine.count_by_state(_count_max int) returns table (state text, count int)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  reached record := tasker_engine.read_filter('{}');
+begin
+  return query
+  select w.state::text, cardinality(tasker_engine.some_by_state(_count_max, reached.lowest, reached.above, array[w.state], reached.templates))
+  from unnest(enum_range(null::tasker_engine.state)) as w(state);
 end $$;
 
 -- read_channels: by channel, the steps that are ready, the oldest one's age in seconds, and the living sessions that serve it.
