@@ -13,7 +13,17 @@ import pytest
 from api import Api
 from grpc import aio
 from mint import Mint
-from test_permission_matrix import EVERYTHING, INPUTS, OURS, THEIRS, api, names_of, nobodies, session_of, theirs_as_it_is
+from test_permission_matrix import (
+    EVERYTHING,
+    INPUTS,
+    OURS,
+    THEIRS,
+    api,
+    names_of,
+    nobodies,
+    session_of,
+    theirs_as_it_is,
+)
 
 from tasker import proto
 from tasker.operations import OPERATIONS, PERMISSIONS

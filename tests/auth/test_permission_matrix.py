@@ -70,7 +70,8 @@ INPUTS: dict[str, Input] = {
     "save_worker_checkpoints": lambda n: {"body": {"checkpoints": [{"task_uuid": n["task_uuid"], **FIRST}]}},
     **dict.fromkeys(("beat_worker_session", "load_for_worker", "end_worker_session"), _empty),
     **dict.fromkeys(
-        ("stop_job", "pause_task", "resume_task", "check_template", "rotate_key", "drive_job", "requeue_dlq_entry"), _empty
+        ("stop_job", "pause_task", "resume_task", "check_template", "rotate_key", "drive_job", "requeue_dlq_entry"),
+        _empty,
     ),
 }
 """What operations need beside what their path says; the others need nothing."""
