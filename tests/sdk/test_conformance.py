@@ -1,0 +1,80 @@
+"""The conformance suite of workers, run against the Python worker: on the database, and through a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.serving import served
+
+from tasker import Tasker
+from tasker.remote.worker import RemoteWorker
+from tasker.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "sdk" / "conformance"))
+import drive
+import python_worker
+
+SETTINGS = Settings(**drive.SETTINGS)
+
+
+@pytest.fixture
+async def tasker(database: str) -> AsyncIterator[Tasker]:
+    """Submits, and looks."""
+    async with Tasker(database, worker=False, settings=SETTINGS) as made:
+        yield made
+
+
+@pytest.fixture
+def faulty(tasker: Tasker) -> Iterator[tuple[str, drive.Faults]]:
+    """A server that can lose answers, and its address."""
+    made: list[drive.Faults] = []
+
+    def make() -> Any:
+        made.append(drive.Faults(Tasker(tasker.dsn, worker=False, settings=SETTINGS).asgi()))
+        return made[0]
+
+    with served(make) as server:
+        yield server.url, made[0]
+
+
+@pytest.mark.parametrize("case", drive.CASES, ids=lambda case: case["name"])
+async def test_the_python_worker_conforms_through_a_server(
+    tasker: Tasker, faulty: tuple[str, drive.Faults], case: dict[str, Any]
+) -> None:
+    """Each case ends as it says, with a worker that knows an address alone."""
+    url, faults = faulty
+
+    @asynccontextmanager
+    async def start() -> AsyncGenerator[None]:
+        async with RemoteWorker(url, handlers=[python_worker], settings=SETTINGS):
+            yield
+
+    assert await drive.run_case(tasker, case, start, faults) == []
+
+
+@pytest.mark.parametrize("case", drive.CASES, ids=lambda case: case["name"])
+async def test_the_python_worker_conforms_on_the_database(tasker: Tasker, case: dict[str, Any]) -> None:
+    """Each case ends the same way without a server between."""
+
+    @asynccontextmanager
+    async def start() -> AsyncGenerator[None]:
+        async with Tasker(tasker.dsn, handlers=[python_worker], settings=SETTINGS):
+            yield
+
+    assert await drive.run_case(tasker, case, start, None) == []
+
+
+def test_a_worker_that_does_not_conform_is_seen() -> None:
+    """The judge tells of a state, a result, an attempt and a step that should not have run."""
+    step = SimpleNamespace(name="a", attempt=2, state="complete", result={"n": 1, "more": 2}, error=None)
+    view = SimpleNamespace(status="complete", steps=[step])
+    good = {"status": "complete", "steps": {"a": {"attempt": 2, "result": {"n": 1}}}}
+    assert drive.judge(view, good) == []
+    bad = {"status": "error", "steps": {"a": {"attempt": 1, "result": {"n": 2}, "error": {"m": 1}}}, "never": ["a"]}
+    assert len(drive.judge(view, bad)) == 5
