@@ -67,13 +67,14 @@ stepped as (
       case when s.number <= m.done + 1 then m.at + s.number * interval '100 ms' end as at) x
   returning task_id, number, state, attempt, granted_at, finished_at)
 insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, attempt, at)
-select m.id, 0, 1, null::tasker_engine.state, 'pending'::tasker_engine.state, null::int, m.at from stood m
+select m.id, 0, 1, null::tasker_engine.state, 'pending'::tasker_engine.state, null::int, m.at as at from stood m
 union all
 select m.id, 0, 2, 'pending', m.state, null, m.at + interval '1 second' from stood m where m.state <> 'pending'
 union all
 select s.task_id, s.number, q.seq, case q.seq when 1 then 'pending' else 'in_progress' end::tasker_engine.state,
   case q.seq when 1 then 'in_progress' else s.state end, 1, case q.seq when 1 then s.granted_at else s.finished_at end
 from stepped s cross join generate_series(1, 2) as q(seq) where s.attempt = 1
+order by at
 """
 _DUE = """
 insert into tasker_engine.due (due_at, task_id, number, attempt)
