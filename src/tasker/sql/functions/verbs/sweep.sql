@@ -30,7 +30,7 @@ begin
       select s.session_id from tasker_engine.sessions s where s.ended_at is null for no key update skip locked));
     return '{"is_leader": true, "more": true, "fresh_leases": true}';
   end if;
-  perform tasker_engine.end_session(s.session_id, 'silent for longer than its lease', true, _now)
+  perform tasker_engine.end_session(s.session_id, 'silent for longer than its lease', true, tasker_engine.given_time(_now))
   from (
     select e.session_id from tasker_engine.sessions e
     where e.ended_at is null and e.beat_at + make_interval(secs => e.lease_s) < _now
