@@ -31,7 +31,8 @@ from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.migrate import migrate
 from tasker.store.reads import Reads
 from tasker.store.reads_rows import task_view
-from tasker.store.verbs import Submit, Submitted, Verbs
+from tasker.store.replies import Submitted
+from tasker.store.verbs import Submit, Verbs
 from tasker.store.waits import ended_tasks
 from tasker.submission import Submission, SubmittedTask, TaskRequest, submitted
 from tasker.templates import load_paths

@@ -28,7 +28,8 @@ from tasker.settings import Settings
 from tasker.store.connection import Connection
 from tasker.store.definitions import find_definition
 from tasker.store.errors import translated
-from tasker.store.verbs import Submit, Submitted, Verbs
+from tasker.store.replies import Submitted
+from tasker.store.verbs import Submit, Verbs
 from tasker.templates import check_inputs, from_definition
 
 _REMEMBERED_S = 5.0

@@ -6,7 +6,7 @@ from support.batch_play import fails, start
 from support.engine import Engine
 from support.mutants import Mutant
 from tasker.model.outcome import expanded
-from tasker.store.verbs import Grant
+from tasker.store.replies import Grant
 
 
 async def one_fails_and_the_others_go_on(engine: Engine) -> None:

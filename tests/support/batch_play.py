@@ -12,7 +12,7 @@ from support.session import Session, lasting_fault, success
 from support.templates import template
 from tasker.model.outcome import Outcome, batched, expanded
 from tasker.model.template import BatchConfig, FailureStrategy
-from tasker.store.verbs import Grant
+from tasker.store.replies import Grant
 
 MANY = 1_000
 

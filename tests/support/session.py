@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from tasker.model.outcome import Outcome, failed, released, retryable, succeeded
-from tasker.store.verbs import Grant, Reply, Report, Serving, Submit
+from tasker.store.replies import Grant, Reply
+from tasker.store.verbs import Report, Serving, Submit
 
 if TYPE_CHECKING:
     from support.engine import Engine

@@ -25,7 +25,7 @@ from support.session import Session
 from tasker.model.errors import ActionForbidden
 from tasker.model.outcome import Outcome
 from tasker.model.template import Template
-from tasker.store.verbs import Grant, Reply
+from tasker.store.replies import Grant, Reply
 
 _STEPS = """
   select s.task_id, s.number, s.state::text, s.attempt, s.tries, s.losses, s.is_suspect, s.waiting, s.moves, d.due_at

@@ -14,7 +14,7 @@ from support.templates import template
 from tasker.model.errors import ActionForbidden, InvalidInput
 from tasker.model.outcome import Outcome, batched, expanded
 from tasker.model.template import BatchConfig, FailureStrategy
-from tasker.store.verbs import Grant
+from tasker.store.replies import Grant
 
 
 async def test_each_part_has_a_member_and_then_the_convergence_runs(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from support.engine import Engine
 from support.session import Session, hand_back, lasting_fault, success
 
 from tasker.model.outcome import Outcome
-from tasker.store.verbs import Grant
+from tasker.store.replies import Grant
 
 MOVES = 200
 FAILURES, SUCCESSES, PROBES, RESET_S, RESET_MAX_S = 3, 2, 2, 10.0, 35.0

@@ -9,7 +9,7 @@ from uuid import UUID
 from support.engine import Engine
 from support.session import Session
 
-from tasker.store.verbs import Grant
+from tasker.store.replies import Grant
 
 
 async def _save(worker: Session, grant: Grant, cursor: Any, **rest: Any) -> str:

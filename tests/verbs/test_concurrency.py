@@ -15,7 +15,7 @@ from support.engine import Engine
 from support.session import Session, hand_back, passing_fault, success
 
 from tasker.model.errors import ActionForbidden
-from tasker.store.verbs import Grant
+from tasker.store.replies import Grant
 
 IS_FULL = os.environ.get("TASKER_TEST_SCALE") == "full"
 JOINS = 10_000 if IS_FULL else 500

@@ -15,7 +15,7 @@ from support.templates import template
 from tasker.model.outcome import Outcome, decided
 from tasker.model.template import HandlerRef, Step, StepType, Template
 from tasker.store.reads import Reads
-from tasker.store.verbs import Grant, Reply
+from tasker.store.replies import Grant, Reply
 from tasker.templates.graph import children
 
 

@@ -7,7 +7,7 @@ import dataclasses
 from support.engine import Engine
 from support.session import passing_fault, success
 
-from tasker.store.verbs import Reply
+from tasker.store.replies import Reply
 
 
 def _verdicts(reply: Reply) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from support.engine import Engine
 from support.session import success
 
-from tasker.store.verbs import Grant, Report
+from tasker.store.replies import Grant
+from tasker.store.verbs import Report
 
 
 async def test_a_chain_stays_with_its_worker(engine: Engine) -> None:

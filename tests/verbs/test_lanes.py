@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from support.engine import Engine
 
-from tasker.store.verbs import Grant
+from tasker.store.replies import Grant
 
 
 async def _namespaces(engine: Engine, grants: list[Grant]) -> Counter[str]:

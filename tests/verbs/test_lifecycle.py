@@ -18,7 +18,7 @@ from support.templates import template
 
 from tasker.model.states import StepState, TaskState
 from tasker.model.template import Lifecycle
-from tasker.store.verbs import Grant
+from tasker.store.replies import Grant
 
 
 def test_the_page_uses_the_public_vocabulary() -> None:

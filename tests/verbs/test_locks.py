@@ -20,7 +20,8 @@ from support.session import Session, lasting_fault, passing_fault, success
 from tasker.model.task import TaskFilter
 from tasker.store import dlq, jobs, reruns
 from tasker.store.breakers import Breakers
-from tasker.store.verbs import Grant, Serving
+from tasker.store.replies import Grant
+from tasker.store.verbs import Serving
 
 PATIENCE = "60 ms"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.engine import Engine
 
-from tasker.store.verbs import Grant
+from tasker.store.replies import Grant
 
 
 async def test_a_claim_brings_contexts_and_parents_results(engine: Engine) -> None:

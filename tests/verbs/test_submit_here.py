@@ -10,7 +10,7 @@ import pytest
 from support.engine import Engine
 
 from tasker.model.errors import IdentityConflict, TemplateNotFound
-from tasker.store.verbs import Reply
+from tasker.store.replies import Reply
 
 
 def _ids(engine: Engine, count: int) -> list[UUID]:

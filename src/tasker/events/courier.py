@@ -27,7 +27,7 @@ from tasker.store import events as outbox
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.events import Delivery, Made, Taken
-from tasker.store.verbs import Told
+from tasker.store.replies import Told
 from tasker.worker.held import Held
 from tasker.worker.log import log
 

@@ -9,7 +9,7 @@ import orjson
 
 from tasker.model.event import Occurrence
 from tasker.model.template import EventDeclaration
-from tasker.store.verbs import Told
+from tasker.store.replies import Told
 from tasker.worker.held import Held
 
 

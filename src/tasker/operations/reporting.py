@@ -15,7 +15,8 @@ from tasker.model.errors import StepError, StepValidationError
 from tasker.model.outcome import Outcome
 from tasker.operations.worker_words import OutcomeVerdict, StepOutcome
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError, refusal
-from tasker.store.verbs import Reply, Report
+from tasker.store.replies import Reply
+from tasker.store.verbs import Report
 
 CONFLICT_PAUSE_S = 0.05
 _TEXTS = {

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from tasker.operations import worker_words as words
-from tasker.store.verbs import Reply, Verdict
+from tasker.store.replies import Reply, Verdict
 
 
 def taken(reply: Reply, *, superseded: bool) -> words.TurnTaken:

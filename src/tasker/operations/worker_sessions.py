@@ -20,7 +20,8 @@ from tasker.operations.turning import Turning
 from tasker.store.connection import Connection
 from tasker.store.errors import DatabaseError, refusal
 from tasker.store.remote import RemoteVerbs, Served, Whose
-from tasker.store.verbs import Reply, Verbs
+from tasker.store.replies import Reply
+from tasker.store.verbs import Verbs
 
 PERMISSION = "gateway:work"
 

@@ -13,7 +13,8 @@ from tasker.operations.worker_answers import taken
 from tasker.operations.worker_sessions import PERMISSION, Session
 from tasker.store.connection import Connection
 from tasker.store.remote import Turn
-from tasker.store.verbs import Reply, Report
+from tasker.store.replies import Reply
+from tasker.store.verbs import Report
 
 LOOK_FIRST_S, LOOK_MAX_S = 0.1, 1.0
 """How soon a call that waits for work looks again without being woken; the pause doubles."""

@@ -10,7 +10,8 @@ import orjson
 
 from tasker.remote.line import Line, SessionUnknown
 from tasker.store.connection import Connection
-from tasker.store.verbs import Grant, Reply, Report, Serving, Verbs, Verdict
+from tasker.store.replies import Grant, Reply, Verdict
+from tasker.store.verbs import Report, Serving, Verbs
 
 Handlers = Sequence[Mapping[str, Any]]
 _SUCCESSES = ("succeeded", "decided", "batched")

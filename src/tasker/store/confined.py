@@ -14,7 +14,8 @@ from tasker import sql
 from tasker.model.errors import Forbidden
 from tasker.store.connection import Connection
 from tasker.store.errors import DatabaseError, translated, translating
-from tasker.store.verbs import Submit, Submitted, Verbs
+from tasker.store.replies import Submitted
+from tasker.store.verbs import Submit, Verbs
 
 _CONFINE = "select set_config('tasker.namespaces', $1::text[]::text, true)"
 _CONFINE_AND_CHANGE = f"{_CONFINE}, set_config('role', 'tasker_api', true)"

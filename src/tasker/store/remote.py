@@ -15,7 +15,8 @@ import orjson
 from tasker import sql
 from tasker.store.connection import Connection
 from tasker.store.errors import translating
-from tasker.store.verbs import Reply, Report, Verdict, columns, read_reply
+from tasker.store.replies import Reply, Verdict, read_reply
+from tasker.store.verbs import Report, columns
 
 
 class Whose(NamedTuple):

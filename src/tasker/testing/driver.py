@@ -21,7 +21,8 @@ from tasker.handlers.resolution import offers, system_dependencies
 from tasker.model.errors import RetryableError, TaskerError
 from tasker.model.event import Occurrence
 from tasker.settings import Settings
-from tasker.store.verbs import Reply, Report, Serving, Verbs
+from tasker.store.replies import Reply
+from tasker.store.verbs import Report, Serving, Verbs
 from tasker.store.waits import ended_tasks
 from tasker.testing.clock import Clock, TimedConnection
 from tasker.testing.faults import Fault

@@ -13,7 +13,8 @@ from tasker.model.ids import FIRST_MEMBER, plan_number
 from tasker.model.outcome import expanded, released
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
-from tasker.store.verbs import Grant, Reply, Verbs
+from tasker.store.replies import Grant, Reply
+from tasker.store.verbs import Verbs
 from tasker.templates import from_definition
 from tasker.worker.held import POOLS, Held, Member
 from tasker.worker.log import log

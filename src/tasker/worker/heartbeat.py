@@ -16,7 +16,8 @@ from uuid import UUID
 
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS
-from tasker.store.verbs import Reply, Verbs
+from tasker.store.replies import Reply
+from tasker.store.verbs import Verbs
 from tasker.worker.log import log
 from tasker.worker.net import Net
 from tasker.worker.way import Way

@@ -9,7 +9,7 @@ from tasker.handlers import outcome_of_error
 from tasker.model.errors import StepValidationError
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError, refusal
-from tasker.store.verbs import Reply
+from tasker.store.replies import Reply
 from tasker.worker.log import log
 from tasker.worker.outbox import Batch, Grants, Outbox
 

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS
-from tasker.store.verbs import Reply, Serving, Submit, Submitted, Verbs
+from tasker.store.replies import Reply, Submitted
+from tasker.store.verbs import Serving, Submit, Verbs
 
 Prepare = Callable[[Connection], Awaitable[Submit]]
 """Makes the call of submit; may read with the connection."""

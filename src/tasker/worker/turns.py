@@ -21,7 +21,8 @@ from uuid import UUID
 
 from tasker.model.outcome import released
 from tasker.store.connection import Connection
-from tasker.store.verbs import Reply, Report, Serving, Told, Verbs
+from tasker.store.replies import Reply, Told
+from tasker.store.verbs import Report, Serving, Verbs
 from tasker.worker.admission import Admission
 from tasker.worker.executor import Executor
 from tasker.worker.held import Held

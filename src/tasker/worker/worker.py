@@ -17,7 +17,8 @@ from tasker.handlers.resolution import offers, system_dependencies
 from tasker.settings import Settings
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
-from tasker.store.verbs import Reply, Serving, Told
+from tasker.store.replies import Reply, Told
+from tasker.store.verbs import Serving
 from tasker.worker.admission import Admission
 from tasker.worker.checkpoints import Checkpoints
 from tasker.worker.executor import Executor

@@ -22,9 +22,7 @@ declare
   recorded_tasks uuid[]; recorded_numbers int[];  -- what this call has recorded
   done_tasks uuid[]; done_numbers int[];  -- what satisfies its children from now on
   undone_tasks uuid[]; undone_numbers int[]; undone_changes tasker_engine.task_change[];  -- what failed
-  done record;
   gone record;
-  ended tasker_engine.batch_change[];  -- members of batches
   grown record;
   changes tasker_engine.task_change[];
 begin
@@ -46,10 +44,8 @@ begin
   if 'decided' = any (_kinds) then
     select * into _kinds, _payloads from tasker_engine.refuse_decisions(held, _task_ids, _numbers, _kinds, _payloads);
   end if;
-  done := tasker_engine.record_successes(_session, held, _task_ids, _numbers, _attempts, _kinds, _payloads, _run_s, _now);
-  done_tasks := done.done_tasks;
-  done_numbers := done.done_numbers;
-  changes := done.changes;
+  select * into done_tasks, done_numbers, changes from tasker_engine.record_successes(
+    _session, held, _task_ids, _numbers, _attempts, _kinds, _payloads, _run_s, _now);
   recorded_tasks := done_tasks;
   recorded_numbers := done_numbers;
   if cardinality(done_tasks) < cardinality(_task_ids) then
@@ -63,9 +59,6 @@ begin
   if exists (select from tasker_engine.template_events e where e.template_id = any (array(select h.template_id from unnest(held) h))) then
     return query select * from tasker_engine.reported_events(recorded_tasks, recorded_numbers, _task_ids, _numbers, _kinds, _now);
   end if;
-  if is_growing then
-    ended := tasker_engine.ended_members(done_tasks, done_numbers, undone_tasks, undone_numbers, undone_changes);
-  end if;
   if 'decided' = any (_kinds) then
     select * into gone from tasker_engine.decide(held, done_tasks, done_numbers);
     changes := changes || array(select row(g, -1, 0, 0, 0)::tasker_engine.task_change from unnest(gone.gone_tasks) g);
@@ -74,7 +67,8 @@ begin
   end if;
   if is_growing then
     select * into grown from tasker_engine.grow(
-      _session, held, _task_ids, _numbers, _attempts, _kinds, cursors, done_tasks, done_numbers, ended, _now);
+      _session, held, _task_ids, _numbers, _attempts, _kinds, cursors, done_tasks, done_numbers,
+      tasker_engine.ended_members(done_tasks, done_numbers, undone_tasks, undone_numbers, undone_changes), _now);
     changes := changes || grown.changes;
     done_tasks := done_tasks || grown.done_tasks;
     done_numbers := done_numbers || grown.done_numbers;
