@@ -93,15 +93,6 @@ class TaskNotFound(TaskerError):
     code = "task_not_found"
 
 
-class OutOfReach(TaskNotFound):
-    """The task is of a namespace that the caller does not reach: it is told what it would be told of no task at all."""
-
-    def __init__(self, message: str | None = None, namespace: str | None = None) -> None:
-        super().__init__(message)
-        self.namespace = namespace
-        """For the record of refused calls."""
-
-
 class StepNotFound(TaskerError):
     """The task has no such step."""
 
@@ -264,10 +255,6 @@ class QuotaExceeded(Backpressure):
     """The caller, or the namespace, has used up what it may create for now."""
 
     code = "quota_exceeded"
-
-
-class GuessingRefused(QuotaExceeded):
-    """Too many requests with bad credentials came from one address."""
 
 
 class StepError(Exception):

@@ -14,12 +14,21 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from tasker.model.errors import Forbidden, OutOfReach
+from tasker.model.errors import Forbidden, TaskNotFound
 from tasker.operations.engine import Engine
 from tasker.operations.permissions import PERMISSIONS
 from tasker.operations.principal import Principal
 from tasker.store.namespaces import namespaces_of_tasks
 from tasker.store.reads import task_not_found
+
+
+class OutOfReach(TaskNotFound):
+    """The task is of a namespace that the caller does not reach: it is told what it would be told of no task at all."""
+
+    def __init__(self, message: str, namespace: str) -> None:
+        super().__init__(message)
+        self.namespace = namespace
+        """For the record of refused calls."""
 
 
 class Given(BaseModel):

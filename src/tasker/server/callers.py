@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-from tasker.model.errors import GuessingRefused, Unauthenticated
+from tasker.model.errors import QuotaExceeded, Unauthenticated
 from tasker.operations import Principal
 from tasker.operations.limits import Quota
 from tasker.server.auth import Authenticator
+
+
+class GuessingRefused(QuotaExceeded):
+    """Too many requests with bad credentials came from one address; for callers a quota as others."""
 
 
 class Callers:

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tasker.model.errors import Forbidden, GuessingRefused, OutOfReach, Unauthenticated
+from tasker.model.errors import Forbidden, Unauthenticated
 from tasker.operations import ANYBODY, Engine, Operation, Principal
+from tasker.operations.registry import OutOfReach
 from tasker.server.auth import Authenticator
-from tasker.server.callers import Callers
+from tasker.server.callers import Callers, GuessingRefused
 from tasker.server.metrics import Metrics
 from tasker.server.refused_calls import RefusedCalls
 from tasker.store.refusals import Refusal
