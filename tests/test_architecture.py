@@ -60,3 +60,29 @@ def test_a_function_says_what_it_promises(file: Path) -> None:
     code = re.sub(r"--.*", "", text)
     assert file.stem in _BUILDS_SQL or not re.search(r"\bexecute\s+(format|'|\w+\s*\|\|)", code), "dynamic SQL"
     assert file.stem in _MAKES_TRIGGERS or not re.search(r"create (or replace )?trigger", code), "trigger"
+
+
+def _arguments(text: str, begin: int) -> str:
+    """What stands between the parenthesis that opens before `begin` and the one that closes it."""
+    depth = 1
+    for end in range(begin, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[end], 0)
+        if depth == 0:
+            return text[begin:end]
+    raise AssertionError("a parenthesis is not closed")
+
+
+def test_no_function_hands_its_own_time_to_one_that_takes_time_from_tests_alone() -> None:
+    """Where the clock is not a test's, a time that is given is refused: `given_time` hands on what was given."""
+    functions = re.compile(r"create or replace function tasker_engine\.(\w+)\(.*?\$\$;", re.DOTALL)
+    bodies = {found[1]: found[0] for file in FUNCTIONS for found in functions.finditer(file.read_text())}
+    clocked = {name for name, body in bodies.items() if "_now := tasker_engine.clock(_now)" in body}
+    assert {"sweep", "act", "end_session", "claim", "drive_job"} <= clocked
+    calls = re.compile(rf"tasker_engine\.({'|'.join(clocked)})\(")
+    wrong = [
+        f"{name} calls {found[1]}"
+        for name in clocked
+        for found in calls.finditer(bodies[name].split("$$", 1)[1])
+        if re.search(r"(?<!\()_now\b", _arguments(found.string, found.end()))
+    ]
+    assert not wrong, "\n".join(wrong)
