@@ -128,7 +128,7 @@ def test_the_settings_show_no_secret() -> None:
 
 def test_roles_are_made_of_permissions_that_exist() -> None:
     """The built-in roles name only permissions; a role of the settings takes the place of one of that name."""
-    assert set(all_roles({})) == {"viewer", "submitter", "operator", "admin"}
+    assert set(all_roles({})) == {"viewer", "submitter", "operator", "worker", "admin"}
     assert all_roles({"viewer": ["tasks:list"]})["viewer"] == {"tasks:list"}
     assert not any(word.endswith(("create", "cancel", "resolve", "update", "*")) for word in ROLES["viewer"])
     assert "tasks:context_read" not in ROLES["viewer"]
