@@ -119,7 +119,7 @@ async def measure(dsn: str, options: argparse.Namespace, told: Told) -> tuple[Ro
     rates: dict[str, list[float]] = {way: [] for way in WAYS}
     for number in range(options.rounds):
         for way in WAYS:
-            told(number / options.rounds, f"{way}, round {number + 1}")
+            told(f"{way}, round {number + 1}", number / options.rounds)
             rates[way].append(await _rate(way, dsn, SHAPES["chain"], options.tasks))
     medians = {way: statistics.median(found) for way, found in rates.items()}
     ratio = medians["gateway"] / medians["direct"]
