@@ -21,15 +21,16 @@ async def _nothing() -> None:
     return None
 
 
+async def _never(_: object) -> list[object]:
+    await asyncio.Event().wait()
+    return []
+
+
 async def test_waiting_in_the_same_process_needs_no_poll(start: Start) -> None:
     """The report that ends a task resolves who waits for it: the polls of the waiters are not needed."""
     tasker = await start("a -> b", dict.fromkeys("ab", _nothing))
 
-    async def never(_: object) -> list[object]:
-        await asyncio.Event().wait()
-        return []
-
-    tasker._waiters._ask = never  # type: ignore[assignment]
+    tasker._waiters._ask = _never  # type: ignore[assignment]
     for _ in range(5):
         task = await tasker.submit("flow", namespace="tests")
         assert (await tasker.wait(task.task_uuid, 5)).status == "complete"
@@ -47,6 +48,7 @@ async def test_the_report_that_ends_a_task_brings_what_it_has_become(start: Star
         return {"of": context.step_name}
 
     tasker = await start(graph, {name: work for name in "abc" if name in graph})
+    tasker._waiters._ask = _never  # type: ignore[assignment]
     for failing, reads in ((None, 0), (graph[-1], 0), ("a", None)):
         fails = {failing} if failing else set()
         task = await tasker.submit("flow", context={"n": 1}, namespace="tests")
