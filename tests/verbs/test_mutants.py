@@ -216,8 +216,8 @@ MUTANTS = [
     Mutant(
         "a time that is not waited for",
         "create_tasks",
-        "w.born_at > _now as is_later",
-        "false as is_later",
+        "p.is_root and m.born_at <= _now as is_ready",
+        "p.is_root as is_ready",
         stories.a_task_is_scheduled,
     ),
     Mutant(

@@ -18,7 +18,7 @@ from tasker.worker.held import Held
 BATCH_MAX = 500
 DEFERRED_ROUNDS_MAX = 4
 LATE_PAUSE_S, LATE_PAUSE_MAX_S = 0.05, 1.0
-FINISHED_MIN = 16
+FINISHED_MIN = 4
 
 
 @dataclass(slots=True)

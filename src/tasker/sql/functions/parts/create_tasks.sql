@@ -12,24 +12,26 @@ language sql as $$
     from tasker_engine.template_steps s
     cross join lateral (select (_taker).pools[array_position((_taker).channels, s.channel_id)] as pool) p
     where s.template_id = _template_id),
-  wanted as materialized (  -- tasks before it are those that begin now and have lower ids
-    select w.*, w.born_at > _now as is_later, row_number() over (partition by w.born_at > _now order by w.task_id) - 1 as tasks_before
+  wanted as (
+    select w.task_id, w.context, w.option, greatest(-2, least(2, coalesce((w.option ->> 'priority')::int, 0))) + 2 as class,
+      coalesce((w.option ->> 'start_at')::timestamptz, _now + make_interval(secs => (w.option ->> 'delay_s')::float8), _now) as born_at
+    from unnest(_task_ids, _contexts, _options) as w(task_id, context, option)),
+  taken as materialized (
+    select w.task_id, p.number
     from (
-      select w.task_id, w.context, w.option, greatest(-2, least(2, coalesce((w.option ->> 'priority')::int, 0))) + 2 as class,
-        coalesce((w.option ->> 'start_at')::timestamptz, _now + make_interval(secs => (w.option ->> 'delay_s')::float8), _now) as born_at
-      from unnest(_task_ids, _contexts, _options) as w(task_id, context, option)) w),
+      select n.task_id, row_number() over (order by n.task_id) - 1 as tasks_before
+      from wanted n where _taker is not null and n.born_at <= _now) w
+    cross join plan p where p.is_root and w.tasks_before * p.roots + p.rank <= p.free),
   made as (
     insert into tasker_engine.tasks
       (task_id, template_id, namespace_id, state, class, is_checked, open, live, due, moves, born_at, created_at)
     select w.task_id, t.template_id, t.namespace_id, case when b.is_begun then 'steps_in_process' else 'pending' end::tasker_engine.state,
       w.class, coalesce((w.option ->> 'is_checked')::boolean, not t.has_schema), t.step_count, r.roots,
-      case when w.is_later then r.roots else 0 end, 1 + b.is_begun::int, greatest(w.born_at, _now), _now
+      case when w.born_at > _now then r.roots else 0 end, 1 + b.is_begun::int, greatest(w.born_at, _now), _now
     from tasker_engine.templates t
     cross join lateral (select count(*)::int as roots from plan p where p.is_root) r
     cross join wanted w
-    cross join lateral (
-      select _taker is not null and not w.is_later
-        and exists (select from plan p where p.is_root and w.tasks_before * p.roots + p.rank <= p.free) as is_begun) b
+    cross join lateral (select _taker is not null and exists (select from taken g where g.task_id = w.task_id) as is_begun) b
     where t.template_id = _template_id
     on conflict do nothing
     returning task_id, class, born_at, state),
@@ -50,10 +52,10 @@ language sql as $$
     cross join lateral (select tasker_engine.field_value(w.context #> f.keys) as value) v
     where f.template_id = _template_id and v.value is not null),
   planned as (
-    select m.task_id, m.class, m.born_at, p.number, p.channel_id, p.waiting, p.is_root and not w.is_later as is_ready,
-      p.is_root and w.is_later as is_due,
-      coalesce(p.is_root and not w.is_later and w.tasks_before * p.roots + p.rank <= p.free, false) as is_taken
-    from made m join wanted w on w.task_id = m.task_id cross join plan p
+    select m.task_id, m.class, m.born_at, p.number, p.channel_id, p.waiting, p.is_root and m.born_at <= _now as is_ready,
+      p.is_root and m.born_at > _now as is_due,
+      m.state <> 'pending' and exists (select from taken g where g.task_id = m.task_id and g.number = p.number) as is_taken
+    from made m cross join plan p
     order by m.task_id, p.number),  -- a task's rows lie together, and its first steps come before the next task's
   stepped as (
     insert into tasker_engine.steps (task_id, number, state, waiting, moves, attempt, session_id, granted_at)
