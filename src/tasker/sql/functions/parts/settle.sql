@@ -21,13 +21,13 @@ begin
     from next n where t.ctid = n.place
     returning t.task_id, t.moves, n.before, n.after,
       n.newly_failed > 0 or n.after = 'error' and n.failed = 0 and n.before <> 'error' as is_noted),
+  moved as materialized (select * from settled where before <> after or is_noted),
   noted as (  -- for the sweep to judge: see fill_dlq
-    insert into tasker_engine.failures (task_id) select task_id from settled where is_noted),
+    insert into tasker_engine.failures (task_id) select task_id from moved where is_noted),
   history as (
     insert into tasker_engine.transitions (task_id, number, seq, from_state, to_state, at)
-    select task_id, 0, moves, before, after, _now from settled where before <> after
-    returning task_id, to_state)
-  select task_id, to_state::text from history where to_state in ('complete', 'error');
+    select task_id, 0, moves, before, after, _now from moved where before <> after)
+  select task_id, after::text from moved where before <> after and after in ('complete', 'error');
 end $$;
 
 -- settle, for callers that hold the rows but have not read them.

@@ -27,13 +27,11 @@ returns table (
 language plpgsql stable
 set plan_cache_mode = force_custom_plan set jit = off set enable_seqscan = off set enable_indexscan = on as $$
 #variable_conflict use_column
-declare
-  until timestamptz := tasker_engine.moves_until(_after, _limit);
 begin
   return query
   with moved as (
     select h.task_id, h.seq, h.to_state, h.at from tasker_engine.transitions h
-    where h.number = 0 and h.at > _after and h.at <= until order by h.at limit _limit),
+    where h.number = 0 and h.at > _after order by h.at limit _limit),
   last as (select distinct on (m.task_id) m.* from moved m order by m.task_id, m.seq desc)
   select l.task_id, n.name, t.name, 0, null::text, l.seq, l.to_state::text, null::int, l.at, null::text
   from last l
@@ -42,25 +40,4 @@ begin
   join tasker_engine.namespaces n on n.namespace_id = t.namespace_id
   where _namespaces is null or n.name = any (_namespaces)
   order by l.at, l.task_id;
-end $$;
-
--- moves_until: a time before which, after _after, there are _limit moves of tasks; now, where there are fewer. It looks at a second
--- first, then at twice as much each time: who asks for a time long ago does not read all that came since.
-create or replace function tasker_engine.moves_until(_after timestamptz, _limit int) returns timestamptz language plpgsql stable
-set plan_cache_mode = force_custom_plan set jit = off set enable_seqscan = off as $$
-declare
-  step interval := '1 s';
-  low timestamptz := greatest(_after, '2000-01-01');
-  high timestamptz := low + step;
-  found int := 0;
-begin
-  while high < clock_timestamp() loop
-    select found + count(*) into found from (
-      select from tasker_engine.transitions h where h.number = 0 and h.at > low and h.at <= high limit _limit) h;
-    exit when found >= _limit;
-    step := step * 2;
-    low := high;
-    high := high + step;
-  end loop;
-  return case when found >= _limit then high else 'infinity' end;
 end $$;
