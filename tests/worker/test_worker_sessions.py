@@ -172,3 +172,22 @@ async def test_sessions_of_dead_processes_of_this_host_end_at_once(start: Start,
     dead, far_away, _ = await sql.sessions()
     assert (dead["end_reason"], far_away["ended_at"]) == ("its process is gone", None)
     assert database
+
+
+async def test_late_outcomes_are_counted_though_their_session_has_ended(start: Start, sql: Sql) -> None:
+    """A beat of a session that has ended records nothing: what it said goes with the next session."""
+    tasker = await start("a", {"a": _nothing}, poll_s=30, beat_s=0.5)
+    await sql.beats(1)
+    [first] = await sql.sessions()
+    await sql.value("select tasker_engine.end_session($1, 'the test ends it', true)", first["session_id"])
+    _here(tasker)["stale"] += 3
+
+    async def is_followed() -> bool:
+        return len(await sql.sessions()) == 2
+
+    await until(is_followed, "a beat has found out, and there is a new session")
+
+    async def are_counted() -> bool:
+        return await sql.value("select sum(stale_outcomes) = 3 from tasker_engine.sessions")
+
+    await until(are_counted, "three late outcomes are counted")

@@ -279,8 +279,9 @@ class Worker:
         )
 
     def _heard_in_thread(self, session: int, reply: Reply, channels: list[tuple[int, str]]) -> None:
-        """What was said has arrived."""
-        self._stale_said = self._stale_saying
+        """What was said has arrived; a session that has ended took no note of it."""
+        if not reply.session_ended:
+            self._stale_said = self._stale_saying
         for held, alive_at in self._announcing:
             held.is_announced = held.alive_at == alive_at
         assert self._loop is not None  # noqa: S101 - the heartbeat starts after the loop
