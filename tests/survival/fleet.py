@@ -65,9 +65,9 @@ class Ledger:
         path.touch()
 
     def entries(self, moment: str | None = None) -> list[Entry]:
-        """All of it, or the lines of one moment, in order."""
+        """All of it, or the lines of one moment, in order. A line whose end is not there yet is still being written."""
         found: list[Entry] = []
-        for line in self.path.read_text().splitlines():
+        for line in self.path.read_text().split("\n")[:-1]:
             words = line.split()
             if moment in (None, words[0]):
                 found.append(Entry(words[0], words[1], words[2], int(words[3]), int(words[4]), float(words[5])))

@@ -41,8 +41,10 @@ async def test_the_report_that_ends_a_task_brings_what_it_has_become(start: Star
     """Who waits in the same process asks the database nothing, and gets what a read would answer: when the task is
     complete, when a last step failed for good, and when an earlier one did (which takes one read)."""
     fails: set[str] = set()
+    somebody_waits = asyncio.Event()
 
     async def work(context: StepContext) -> dict[str, str]:
+        await somebody_waits.wait()
         if context.step_name in fails:
             raise PermanentError("no", error_code="no")
         return {"of": context.step_name}
@@ -60,7 +62,11 @@ async def test_the_report_that_ends_a_task_brings_what_it_has_become(start: Star
             return await reading(task_uuid)
 
         tasker.get = counted  # type: ignore[method-assign]
-        found = await tasker.wait(task.task_uuid, 10)
+        waiting = asyncio.create_task(tasker.wait(task.task_uuid, 10))
+        await until(lambda task=task: tasker._waiters.is_awaited(task.task_uuid))
+        somebody_waits.set()
+        found = await waiting
+        somebody_waits.clear()
         tasker.get = reading  # type: ignore[method-assign]
         assert found == await tasker.get(task.task_uuid)
         assert found.status == ("error" if failing else "complete")
