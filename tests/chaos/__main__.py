@@ -1,0 +1,99 @@
+"""`python -m chaos`: runs rows, prints a line for each, writes a report, and says how a failure comes again."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from chaos import report
+from chaos.report import Report
+from chaos.run import RowOf, Run
+from chaos.scene import TIMES, Stage
+from chaos.table import ROWS
+from tasker.embedded import start_private
+
+SCALE_MIN = 0.01
+LEAST_S = 600.0
+"""How long a row may take, however small it is: others may be at work on the machine."""
+SERVER = {"recovery_init_sync_method": "syncfs", "max_connections": "200"}
+
+
+def main() -> int:
+    """0 where every invariant holds."""
+    given = _arguments().parse_args()
+    if given.list:
+        print("\n".join(f"{row.name:4} {row.title} ({row.full_s:.0f} s)" for row in ROWS.values()))
+        return 0
+    names = given.rows.upper().split(",") if given.rows else list(ROWS)
+    if unknown := [name for name in names if name not in ROWS]:
+        print(f"no row is called {', '.join(unknown)}; --list says which there are", file=sys.stderr)
+        return 2
+    rows = [ROWS[name] for name in names]
+    scale = given.scale
+    if given.minutes:
+        scale = max(SCALE_MIN, min(scale, given.minutes * 60 / sum(row.full_s for row in rows)))
+    seed = given.seed if given.seed is not None else random.SystemRandom().randrange(2**32)
+    reports = run(rows, scale=scale, seed=seed)
+    if given.json:
+        report.write(given.json, reports)
+    kills, failed = sum(one.kills for one in reports), sum(bool(one.violations) for one in reports)
+    print(f"{len(reports)} rows, {failed} failed, {kills} kills, seed {seed}, commit {reports[0].commit}")
+    return 1 if failed else 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m chaos", description="Breaks things, and checks that nothing is lost."
+    )
+    parser.add_argument("--rows", help="their names, with commas between; all of them where it is not said")
+    parser.add_argument("--scale", type=float, default=1.0, help="the share of the full load (default: 1)")
+    parser.add_argument("--minutes", type=float, help="take the scale at which the rows take about so long")
+    parser.add_argument("--seed", type=int, help="of all that is random (default: a new one)")
+    parser.add_argument("--json", type=Path, help="where to write the report")
+    parser.add_argument("--list", action="store_true", help="only say which rows there are")
+    return parser
+
+
+def run(rows: list[RowOf], *, scale: float, seed: int) -> list[Report]:
+    """One after the other, on one server."""
+    folder = Path(tempfile.mkdtemp(prefix="tasker-chaos-"))
+    folder.chmod(0o755)
+    reports: list[Report] = []
+    with start_private(folder / "postgres", settings=SERVER) as server:
+        stage = Stage(folder, server)
+        try:
+            for row in rows:
+                reports.append(asyncio.run(_run(row, stage, scale, seed)))
+                print(reports[-1].lines(), flush=True)
+        finally:
+            stage.close()
+    if not any(one.violations for one in reports):
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        print(f"     logs, stacks and ledgers are in {folder}")
+    return reports
+
+
+async def _run(row: RowOf, stage: Stage, scale: float, seed: int) -> Report:
+    told = Report(row.name, row.title, seed, scale, report.commit(), dict(TIMES))
+    print(f"...  {row.name} {row.title}, scale {scale:g}, seed {seed}", flush=True)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(max(LEAST_S, 4 * row.full_s * scale)):
+            await row.play(Run(stage, told, scale, random.Random(f"{seed} {row.name}")))
+        told.judge()
+    except Exception as error:
+        told.violations.append("".join(traceback.format_exception(error)))
+    told.seconds = time.monotonic() - began
+    return told
+
+
+if __name__ == "__main__":
+    sys.exit(main())

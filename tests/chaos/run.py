@@ -1,0 +1,180 @@
+"""One run of one row: its scene, its random numbers, its load, and its judgement."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from support.until import until
+
+from chaos import workload
+from chaos.checker import check, check_tables, is_ill
+from chaos.evidence import Evidence, Row, read_leaks, read_tables
+from chaos.nemesis import Nemesis
+from chaos.report import Report
+from chaos.scene import Scene, Stage
+from chaos.watch import Watch
+from tasker.model.template import Template
+
+BATCH_MAX = 50
+VIEWS = 4
+LOST_SHARE_MAX = 0.01
+_LOOK_MIDWAY_MAX = 3000
+"""Tasks: up to so many the tables are checked in the middle of it all too."""
+
+
+@dataclass(frozen=True)
+class RowOf:
+    """A row of the table: what `play` does, and how many seconds it takes at full load on two cores."""
+
+    name: str
+    title: str
+    play: Callable[[Run], Awaitable[None]]
+    full_s: float
+
+
+@dataclass
+class Run:
+    """A row at a scale, by a seed."""
+
+    stage: Stage
+    report: Report
+    scale: float
+    chance: random.Random
+    watch: Watch = field(init=False)
+
+    def sized(self, full: int, least: int) -> int:
+        """A number of the full load, at this scale."""
+        return min(full, max(least, round(full * self.scale)))
+
+    @asynccontextmanager
+    async def scene(self, templates: Sequence[Template], **environment: str) -> AsyncIterator[Scene]:
+        """A scene with these templates published; everybody is stopped in the end."""
+        scene = await self.stage.scene(self.report.row)
+        scene.environment.update(environment)
+        await scene.publish(templates)
+        self.watch = Watch(scene)
+        try:
+            yield scene
+        finally:
+            self.watch.sampling.cancel()
+            if scene.keeper is not None:
+                scene.keeper.cancel()
+            scene.kill()
+            await scene.client.close()
+
+    async def feed(self, scene: Scene, count: int, over_s: float, **more: Any) -> None:
+        """Creates so many tasks of the scene's templates, spread over a time."""
+        names = sorted(scene.templates)
+        made = 0
+        while made < count:
+            began = time.monotonic()
+            template = scene.templates[self.chance.choice(names)]
+            some = range(made, min(count, made + BATCH_MAX, made + max(1, count // 20)))
+            contexts = {f"{self.report.row}-{n}": {**workload.context(self.chance, template, n), **more} for n in some}
+            await scene.client.create(template.name, contexts)
+            made += len(some)
+            await asyncio.sleep(max(0.0, over_s * len(some) / count - (time.monotonic() - began)))
+
+    async def ends(
+        self, scene: Scene, nemesis: Nemesis | None, *, within_s: float = 900, x_max_s: float | None = None
+    ) -> None:
+        """The faults are over: all has to end, everybody leaves, and the evidence is judged."""
+        if nemesis is not None:
+            self.report.plan(nemesis.planned, nemesis.fired)
+        if len(scene.client.asked) <= _LOOK_MIDWAY_MAX:
+            self.report.violations += await asyncio.to_thread(check_tables, scene.dsn)
+        self.report.to_terminal_s = await self.watch.all_ended(within_s=within_s)
+        if x_max_s is not None and self.scale >= 1 and self.report.to_terminal_s > x_max_s:
+            self.report.violations.append(
+                f"X: all had ended after {self.report.to_terminal_s:.1f} s, not {x_max_s:.0f}"
+            )
+        await self.judge(scene)
+
+    async def judge(self, scene: Scene) -> None:
+        """Holds everything against the invariants."""
+        views = await self._views(scene) if scene.of("server") else {}
+        self.report.counts["deaths"] = dict(scene.deaths)
+        self.watch.sampling.cancel()
+        await scene.stop()
+        leaks = await _leaks(scene)
+        seen = Evidence(scene.dsn, await asyncio.to_thread(read_tables, scene.dsn), scene.ledger.entries())
+        seen.asked, seen.told, seen.wrong = scene.client.asked, scene.client.told, scene.client.wrong
+        seen.samples, seen.views, seen.leaks = self.watch.samples, views, leaks
+        self._count(seen, scene)
+        self.report.violations += await asyncio.to_thread(check, seen)
+
+    def _count(self, seen: Evidence, scene: Scene) -> None:
+        lost = {task for (task, _), step in seen.steps.items() if _is_lost(step)}
+        poison = {
+            task for task, row in seen.inputs.items() if row["context"].get("deadly") or row["context"].get("greedy")
+        }
+        seen.outcasts = lost | poison
+        states = [row["state"] for row in seen.tasks.values()]
+        ill = {task for task, row in seen.inputs.items() if is_ill(row["context"])}
+        if len(lost - poison) > max(1, LOST_SHARE_MAX * len(states)):
+            self.report.violations.append(f"I1: {len(lost - poison)} tasks lost their workers once too often")
+        stale = scene.ask("select coalesce(sum(stale_outcomes), 0)::int from tasker_engine.sessions")[0][0]
+        self.report.counts |= {
+            "tasks": len(states),
+            "complete": states.count("complete"),
+            "meant_to_fail": sum(seen.tasks[task]["state"] == "error" for task in ill | poison),
+            "lost_for_good": len(lost - poison),
+            "steps": len(seen.steps),
+            "attempts": sum(step["attempt"] for step in seen.steps.values()),
+            "acknowledged": sum(len(tasks) for tasks in seen.told.values()),
+            "stale_refused": stale,
+            "samples": len(seen.samples),
+            "views": len(seen.views),
+            "answers": dict(scene.client.statuses),
+        }
+
+    async def _views(self, scene: Scene) -> dict[str, dict[str, Row]]:
+        tasks = [task for told in scene.client.told.values() for task in told]
+        some = self.chance.sample(tasks, min(VIEWS, len(tasks)))
+        return {
+            task: {"REST": _plain(await scene.client.view(task)), "CLI": await _cli_view(scene, task)} for task in some
+        }
+
+
+def _is_lost(step: Row) -> bool:
+    return step["state"] == "error" and (step["error"] or {}).get("error_type") == "worker_lost"
+
+
+def _plain(view: Row) -> Row:
+    """The state of the task and of its steps by name, as a face says them."""
+    steps = {one["name"]: one.get("current_state") or one["state"] for one in view["steps"]}
+    return {"status": view["status"], "steps": {name: state for name, state in steps.items() if state != "not_taken"}}
+
+
+async def _cli_view(scene: Scene, task: str) -> Row:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tasker", "task", "get", task, "--json",
+        env={**os.environ, "TASKER_DATABASE_URL": scene.dsn}, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    return _plain(json.loads(said))
+
+
+async def _leaks(scene: Scene) -> dict[str, list[Row]]:
+    """What is left once the server has had time to see that everybody has gone."""
+    left: dict[str, list[Row]] = {}
+
+    async def is_clean() -> bool:
+        nonlocal left
+        left = await asyncio.to_thread(read_leaks, scene.dsn)
+        return not any(left.values())
+
+    try:
+        await until(is_clean, "nothing is left", within_s=10)
+    except AssertionError:
+        return left
+    return {}

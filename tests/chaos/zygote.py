@@ -1,0 +1,55 @@
+"""Starts workers and servers quickly: everything is imported once, and each process is a fork of this one.
+
+Reads a line of JSON a process on stdin (`kind`, `work`, `environment`) and answers its id. When stdin closes it kills
+what still lives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any
+
+import tasker.remote.worker
+import tasker.server.rest  # noqa: F401 - so that servers start at once
+from tasker.cli.serving.api import Serving, serve
+from tasker.cli.serving.child import Work, work_in_foreground
+
+
+def main() -> None:
+    """Until stdin closes."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    made: list[int] = []
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _become(order)
+        made.append(pid)
+        print(pid, flush=True)
+    for pid in made:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _become(order: dict[str, Any]) -> None:
+    for number in (signal.SIGCHLD, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    nothing, said = os.open(os.devnull, os.O_RDWR), os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for number, file in enumerate((nothing, said, said)):
+        os.dup2(file, number)
+    os.environ.update(order["environment"])
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in order["work"].items()}
+    code = 1
+    try:
+        code = work_in_foreground(Work(**fields)) if order["kind"] == "worker" else serve(Serving(**fields))
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
