@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from tasker.server.auth.api_keys import ApiKeys
 from tasker.server.auth.keys import ApiKey, ServerSecret, new_key, server_secret
 from tasker.server.auth.roles import all_roles
-from tasker.store.access import Access, NewKey
+from tasker.store.access import Access
 from tasker.store.connection import Connection
+from tasker.store.managed_keys import NewKey, end_key, issue_key
 
 T = TypeVar("T")
 SECRET = "a server's secret that is long enough"
@@ -73,8 +74,12 @@ class Door:
             namespaces=None if namespaces is None else list(namespaces),
             expires_at=expires_at,
         )
-        await self.access.create_key(self.connection, stored, actor="root")
+        await issue_key(self.connection, stored, ends_with_maker=False, actor="root", maker=None)
         return key
+
+    async def end(self, key_id: str, *, actor: str = "root", grace_s: float = 0) -> None:
+        """Ends a key."""
+        await end_key(self.connection, key_id, actor=actor, grace_s=grace_s)
 
     async def row(self, key: ApiKey) -> Any:
         """The row of a key."""

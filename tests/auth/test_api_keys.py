@@ -8,15 +8,17 @@ import re
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doors import SECRET, Door
 
-from tasker.model.errors import ApiKeyNotFound, DatabaseUnavailable, Forbidden, Unauthenticated
+from tasker.model.errors import ActionForbidden, ApiKeyNotFound, DatabaseUnavailable, Forbidden, Unauthenticated
 from tasker.operations.permissions import PERMISSIONS
 from tasker.server.auth import keys as keys_module
 from tasker.server.auth.api_keys import KNOWN_MAX, ApiKeys
 from tasker.server.auth.keys import ApiKey, matches, new_key, parse_key, server_secret
+from tasker.store.managed_keys import NewKey, list_keys, reissue_key
 
 
 async def refused(keys: ApiKeys, text: str) -> Unauthenticated:
@@ -82,7 +84,7 @@ async def test_a_revoked_key_is_dead_within_the_time_of_the_cache(door: Door) ->
     """A process that knows a key goes on for `auth_cache_s` (at most 5 s) after it was revoked, and no longer."""
     key, keys = await door.make("tasks:read"), door.keys(cache_s=5)
     await keys.principal(key.text)
-    await door.access.revoke_key(door.connection, key.key_id, actor="root")
+    await door.end(key.key_id, actor="root")
     door.ticks.now += 4.999
     await keys.principal(key.text)
     door.ticks.now += 0.001
@@ -198,37 +200,45 @@ async def test_a_role_that_is_no_more_lets_nobody_in(door: Door) -> None:
         await door.keys().principal(key.text)
 
 
+async def rotated(door: Door, old: ApiKey, new: ApiKey, *, grace_s: float) -> None:
+    """Another key takes the place of `old`."""
+    stored = NewKey(
+        key_id=new.key_id, name="shop", digest=door.secret.digest(new), secret_name=door.secret.name,
+        permissions=(), roles=(), namespaces=None, expires_at=None,
+    )  # fmt: skip
+    said: dict[str, Any] = {"ends_with_maker": False, "grace_s": grace_s, "actor": "root", "maker": None}
+    await reissue_key(door.connection, old.key_id, stored, **said)
+
+
 async def test_rotation_gives_a_successor_and_a_time_to_change_over(door: Door) -> None:
     """The new key may what the old one may; the old one works until the grace is over, and cannot be rotated again."""
     old, new = await door.make("tasks:read", namespaces=["shop"]), new_key()
-    given = {"digest": door.secret.digest(new), "secret_name": door.secret.name, "expires_at": None, "actor": "root"}
-    await door.access.rotate_key(door.connection, old.key_id, key_id=new.key_id, grace_s=600, **given)  # type: ignore[arg-type]
+    await rotated(door, old, new, grace_s=600)
     keys = door.keys()
     one, two = await keys.principal(old.text), await keys.principal(new.text)
     assert (one.permissions, one.namespaces) == (two.permissions, two.namespaces)
-    again = new_key()
-    with pytest.raises(ApiKeyNotFound):
-        await door.access.rotate_key(door.connection, old.key_id, key_id=again.key_id, grace_s=0, **given)  # type: ignore[arg-type]
+    with pytest.raises(ActionForbidden, match="has ended, or another has taken its place"):
+        await rotated(door, old, new_key(), grace_s=0)
     row = await door.row(old)
     assert row["revoked_at"] - (await door.row(new))["created_at"] == timedelta(seconds=600)
     await door.connection.execute("update tasker_engine.api_keys set revoked_at = now() where key_id = $1", old.key_id)
     assert "revoked" in str(await refused(door.keys(), old.text))
-    listed = {key.key_id: key for key in await door.access.list_keys(door.connection, only_live=False)}
+    listed = {key.key_id: key for key in await list_keys(door.connection, only_live=False, limit=10)}
     assert (listed[old.key_id].state, listed[new.key_id].replaces) == ("revoked", old.key_id)
-    assert [key.key_id for key in await door.access.list_keys(door.connection, only_live=True)] == [new.key_id]
+    assert [key.key_id for key in await list_keys(door.connection, only_live=True, limit=10)] == [new.key_id]
 
 
 async def test_revoking_can_only_bring_the_end_nearer(door: Door) -> None:
     """Revoked with a grace, then at once: it ends at once. The other way round it stays ended."""
     key = await door.make("tasks:read")
-    await door.access.revoke_key(door.connection, key.key_id, actor="a", grace_s=600)
-    await door.access.revoke_key(door.connection, key.key_id, actor="b")
+    await door.end(key.key_id, actor="a", grace_s=600)
+    await door.end(key.key_id, actor="b")
     await refused(door.keys(), key.text)
-    await door.access.revoke_key(door.connection, key.key_id, actor="c", grace_s=600)
+    await door.end(key.key_id, actor="c", grace_s=600)
     await refused(door.keys(), key.text)
     assert (await door.row(key))["revoked_by"] == "b"
     with pytest.raises(ApiKeyNotFound, match="no API key zzz"):
-        await door.access.revoke_key(door.connection, "zzz", actor="a")
+        await door.end("zzz", actor="a")
 
 
 def test_keys_are_random_and_of_one_shape() -> None:

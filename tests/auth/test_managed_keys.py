@@ -117,7 +117,7 @@ async def test_a_revoked_key_makes_none_although_it_is_still_known(database: str
         api = made_api(tasker, door, auth_cache_s=3)
         maker = await api.key(*MANAGE)
         assert (await api.call("GET", KEYS, maker)).status == 200
-        await door.access.revoke_key(door.connection, maker["x-api-key"].split("_")[1], actor="root")
+        await door.end(maker["x-api-key"].split("_")[1])
         answer = await make(api, maker, "auth:keys_read")
         assert answer.status in (401, 403)
 

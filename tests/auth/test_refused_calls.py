@@ -22,7 +22,7 @@ from tasker.server.grpc import GrpcServer, Listening
 from tasker.server.grpc.calls import address_of
 from tasker.server.refused_calls import DISTINCT_MAX, RefusedCalls
 from tasker.server.rest import create_app
-from tasker.store.refusals import Counted, Listed, Refusal, note_refusals, read_refusals
+from tasker.store.refusals import Counted, Listed, Refusal, list_refusals, note_refusals
 
 ADDRESS = "192.0.2.7"
 LIMITS: dict[str, Any] = {"auth_failures_per_minute": 4, "auth_refusals_max": 20}
@@ -40,7 +40,7 @@ async def recorded(door: Door, count: int, **only: Any) -> list[Listed]:
     found: list[Listed] = []
 
     async def are_there() -> bool:
-        found[:] = await read_refusals(door.connection, age_s=3600, **only)
+        found[:] = await list_refusals(door.connection, age_s=3600, **only)
         return sum(one.times for one in found) >= count
 
     await until(are_there, f"{count} refused calls are recorded")
@@ -164,7 +164,7 @@ async def test_a_flood_pushes_nothing_of_known_callers_out(door: Door) -> None:
     for batch in range(4):
         flood = [once(refusal(batch * 10 + n), age_s=10 - batch) for n in range(10)]
         await note_refusals(door.connection, flood, kept_max=5, kept_days=1)
-    kept = await read_refusals(door.connection, age_s=3600, limit=1000)
+    kept = await list_refusals(door.connection, age_s=3600, limit=1000)
     assert sum(one.refusal.is_proven for one in kept) == 3 and len(kept) == 8
     assert {one.refusal.address for one in kept if not one.refusal.is_proven} <= {str(n) for n in range(30, 40)}
 
@@ -173,7 +173,7 @@ async def test_what_is_old_goes(door: Door) -> None:
     """After the days of the setting a row is gone with the next that is written."""
     await note_refusals(door.connection, [once(refusal(1), age_s=2 * 86400)], kept_max=5, kept_days=3)
     assert await note_refusals(door.connection, [once(refusal(2))], kept_max=5, kept_days=1) == 1
-    assert [one.refusal.address for one in await read_refusals(door.connection, age_s=1e9)] == ["2"]
+    assert [one.refusal.address for one in await list_refusals(door.connection, age_s=1e9)] == ["2"]
 
 
 async def test_hours_and_kinds_are_rows(door: Door) -> None:
@@ -181,8 +181,8 @@ async def test_hours_and_kinds_are_rows(door: Door) -> None:
     for _ in range(2):
         counted = [Counted(refusal=refusal(1), times=7, first_age_s=4000 + 7200, last_age_s=7200), once(refusal(1))]
         await note_refusals(door.connection, counted, kept_max=50, kept_days=1)
-    assert sorted(one.times for one in await read_refusals(door.connection, age_s=1e6)) == [2, 14]
-    assert [one.times for one in await read_refusals(door.connection, age_s=60)] == [2]
+    assert sorted(one.times for one in await list_refusals(door.connection, age_s=1e6)) == [2, 14]
+    assert [one.times for one in await list_refusals(door.connection, age_s=60)] == [2]
 
 
 class Away:

@@ -15,6 +15,7 @@ TWO_DOORS = {
     "test_analytics_commands",
     "test_batch_commands",
     "test_breaker_commands",
+    "test_discovery_commands",
     "test_event_commands",
     "test_rerun_and_bulk_commands",
     "test_dlq_commands",

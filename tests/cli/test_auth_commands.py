@@ -90,9 +90,13 @@ def test_a_key_is_rotated(shell: Shell) -> None:
     assert states == {old["key_id"]: "ending", new["key_id"]: "live"}
     shell.ok("auth", "key", "revoke", old["key_id"])
     assert shell.run("auth", "check", "-", stdin=old["key"]).code == 1
-    for words in (["rotate", old["key_id"]], ["revoke", "nobody"]):
+    for words, code, word in (
+        (["rotate", old["key_id"]], 4, "action_forbidden"),
+        (["rotate", "nobody"], 3, "api_key_not_found"),
+        (["revoke", "nobody"], 3, "api_key_not_found"),
+    ):
         ran = shell.run("auth", "key", *words, "--json")
-        assert (ran.code, ran.error["code"]) == (3, "api_key_not_found")
+        assert (ran.code, ran.error["code"]) == (code, word)
 
 
 def test_keys_of_another_secret_are_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,14 +154,14 @@ def test_two_places_are_refused(shell: Shell, monkeypatch: pytest.MonkeyPatch) -
         assert (ran.code, ran.out) == (2, "")
     monkeypatch.delenv("TASKER_DATABASE_URL")
     monkeypatch.setenv("TASKER_URL", "http://here")
-    ran = shell.run("handler", "list")
+    ran = shell.run("db", "doctor")
     assert ran.code == 2
     assert "--database-url" in ran.err
 
 
 def test_a_server_that_is_away_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends with 5, and one line says where it was looked for."""
-    monkeypatch.setattr("tasker.client.async_http.WAIT_MAX_S", 0.01)
+    monkeypatch.setattr("tasker.client.async_calls.WAIT_MAX_S", 0.01)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"

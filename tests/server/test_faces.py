@@ -9,13 +9,18 @@ import pytest
 
 from tasker import Settings
 from tasker.operations import OPERATIONS, PERMISSIONS, Operation, Scope
+from tasker.operations.permissions import AUTHENTICATED
 from tasker.server.rest.routes import ROUTES
+
+OF_ALL = {"get_caller"}
+"""What every caller may ask whom the server knows."""
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 def test_every_operation_is_whole(operation: Operation) -> None:
     """It has a permission, a summary, and an input that has what its scope looks at."""
-    assert operation.permission in PERMISSIONS
+    assert operation.permission in PERMISSIONS or operation.name in OF_ALL
+    assert (operation.permission == AUTHENTICATED) == (operation.name in OF_ALL)
     assert operation.summary and not operation.summary.endswith(".")
     fields = operation.given.model_fields
     wanted = {Scope.NAMESPACE: "namespace", Scope.TASK: "task_uuid"}.get(operation.scope)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from tasker.cli.database import Database
-from tasker.cli.either import only, record
+from tasker.cli.either import record
 from tasker.model.analytics import (
     Bottlenecks,
     Durations,
@@ -151,9 +151,8 @@ class ServerAnalytics:
 
 def _asked(scope: Scope) -> dict[str, Any]:
     """A scope as the API takes it."""
-    namespace = only(scope.namespaces, "--namespace")
     same = {name: getattr(scope, name) for name in ("since", "until", "name", "version")}
-    return {name: value for name, value in {**same, "namespace": namespace}.items() if value is not None}
+    return {name: value for name, value in {**same, "namespace": scope.namespaces}.items() if value is not None}
 
 
 def _percentiles(answer: Any) -> Percentiles | None:

@@ -6,22 +6,78 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from cyclopts import Parameter
 
 from tasker.cli import exits
-from tasker.cli.common import Common, Output
-from tasker.cli.database import Database, read_settings, with_database
+from tasker.cli.common import Output, Where
+from tasker.cli.database import Database, read_settings
+from tasker.cli.doors import names_server
+from tasker.cli.either import on_either
 from tasker.cli.show import print_json, print_line, print_table
 from tasker.model.errors import Unauthenticated
 
 if TYPE_CHECKING:
+    from tasker.client import AsyncTaskerClient
     from tasker.operations.principal import Principal
     from tasker.store.connection import Connection
 
 T = TypeVar("T")
 _ENVIRONMENT = ("TASKER_API_KEY", "TASKER_AUTH_TOKEN")
+_KINDS = {
+    "api_key": "an API key",
+    "jwt": "a token",
+    "host": "the embedding application",
+    "none": "nothing: this server does not ask who calls",
+}
+
+
+class Knows(Protocol):
+    """Whoever can tell callers apart."""
+
+    async def tell(self, proof: str | None) -> Principal:
+        """Who shows this. Raises Unauthenticated."""
+        ...
+
+
+class DatabaseKnows:
+    """As a server would with the settings of this process, and the keys of this database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def tell(self, proof: str | None) -> Principal:
+        """By a server's own authenticator."""
+        from tasker.server.auth.wiring import authenticator
+
+        async def ask(work: Callable[[Connection], Awaitable[T]], /) -> T:
+            return await work(self._database.connection)
+
+        asks = authenticator(self._database.settings, ask)
+        found = await asks.authenticate({"authorization": f"Bearer {proof}"})
+        if found is None:
+            raise Unauthenticated("there is nothing in it: a key or a token was expected", "missing")
+        return found
+
+
+class ServerKnows:
+    """A server itself, which is shown the proof with the request."""
+
+    def __init__(self, client: AsyncTaskerClient) -> None:
+        self._client = client
+
+    async def tell(self, proof: str | None) -> Principal:
+        """One request."""
+        from tasker.operations.principal import Principal
+
+        found = await self._client.get_caller()
+        return Principal(
+            subject=found.subject,
+            permissions=frozenset(found.permissions),
+            namespaces=None if found.namespaces is None else frozenset(found.namespaces),
+            kind=found.kind,  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        )
 
 
 def check(
@@ -29,30 +85,23 @@ def check(
         str | None,
         Parameter(
             allow_leading_hyphen=True,
-            help="A file with a key or token, or - for stdin; else TASKER_API_KEY or TASKER_AUTH_TOKEN.",
+            help="A file with a key or token, or - for stdin; else the profile, TASKER_API_KEY or TASKER_AUTH_TOKEN.",
         ),
     ] = None,
     /,
     *,
     permission: Annotated[str | None, Parameter(help="Whether it may do this.")] = None,
     namespace: Annotated[str | None, Parameter(help="Whether it sees and uses this namespace.")] = None,
-    common: Common = Common(),  # noqa: B008
+    common: Where = Where(),  # noqa: B008
 ) -> int:
     """Tells who somebody is. A key or token is never an argument: others on the machine could read it."""
-    text = _proof(proof)
+    is_of_client = proof is None and names_server(common)  # then the client shows what its profile has
+    text = None if is_of_client else _proof(proof)
 
-    async def work(database: Database) -> Principal:
-        from tasker.server.auth.wiring import authenticator
+    async def work(knows: Knows) -> Principal:
+        return await knows.tell(text)
 
-        async def ask(work: Callable[[Connection], Awaitable[T]], /) -> T:
-            return await work(database.connection)
-
-        found = await authenticator(database.settings, ask).authenticate({"authorization": f"Bearer {text}"})
-        if found is None:
-            raise Unauthenticated("there is nothing in it: a key or a token was expected", "missing")
-        return found
-
-    principal = with_database(common, work)
+    principal = on_either(common, DatabaseKnows, ServerKnows, work, token=text)
     may = _may(principal, permission, namespace)
     if common.json:
         print_json(_shown(principal, may))
@@ -99,8 +148,7 @@ def _shown(principal: Principal, may: bool | None) -> dict[str, Any]:
 
 
 def _print(principal: Principal, may: bool | None, permission: str | None, namespace: str | None) -> None:
-    kind = {"api_key": "an API key", "jwt": "a token"}.get(principal.kind, principal.kind)
-    print_line(f"subject      {principal.subject}, by {kind}")
+    print_line(f"subject      {principal.subject}, by {_KINDS.get(principal.kind, principal.kind)}")
     print_line(f"may          {', '.join(sorted(principal.permissions)) or 'nothing'}")
     namespaces = "all" if principal.namespaces is None else ", ".join(sorted(principal.namespaces)) or "none"
     print_line(f"namespaces   {namespaces}")

@@ -310,8 +310,8 @@ COMMANDS = (
 
 _ABOUT = "Multi-step business processes as reliable as database transactions."
 _END = """\
-Without TASKER_DATABASE_URL or --database-url, commands use a PostgreSQL that Tasker runs for this project. Those of
-tasks, steps, templates and the dlq work on a server as well: --url, --profile, TASKER_URL, TASKER_PROFILE.
+Without TASKER_DATABASE_URL or --database-url, commands use a PostgreSQL that Tasker runs for this project. Those about
+tasks and who may work on a server as well: --url, --profile, TASKER_URL, TASKER_PROFILE.
 `tasker COMMAND --help` says more, with an example; --json prints one JSON document."""
 
 

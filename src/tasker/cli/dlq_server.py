@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import stamina.instrumentation
 
 from tasker.cli.common import Where
-from tasker.cli.exits import UsageError
 from tasker.client import AsyncTaskerClient
 from tasker.model.dlq import DlqEntry, DlqEvent, DlqPage, DlqReason, DlqStats, DlqStatus, Staleness
 from tasker.model.states import TaskState
 from tasker.operations import dlq
-
-T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -28,7 +25,7 @@ async def server_dlq(where: Where) -> AsyncGenerator[ServerDlq]:
 
 
 class ServerDlq:
-    """See DlqDoor. A server filters by one value of each kind."""
+    """See DlqDoor."""
 
     def __init__(self, client: AsyncTaskerClient) -> None:
         self._client = client
@@ -47,9 +44,9 @@ class ServerDlq:
         found = await self._client.list_dlq(
             limit=limit,
             cursor=cursor,
-            resolution_status=_one(statuses, "--status"),
-            dlq_reason=_one(reasons, "--reason"),
-            namespace=_one(namespaces, "--namespace"),
+            resolution_status=statuses,
+            dlq_reason=reasons,
+            namespace=namespaces,
             assigned_to=assigned_to,
         )
         entries = tuple(map(_entry, found))
@@ -57,7 +54,7 @@ class ServerDlq:
 
     async def queue(self, namespaces: Sequence[str] | None, limit: int) -> Sequence[DlqEntry]:
         """The order first, then each entry."""
-        order = await self._client.get_investigation_queue(namespace=_one(namespaces, "--namespace"), limit=limit)
+        order = await self._client.get_investigation_queue(namespace=namespaces, limit=limit)
         return [_entry(await self._client.get_dlq_entry(one.dlq_entry_uuid)) for one in order]
 
     async def entry(self, entry: UUID) -> tuple[DlqEntry, Sequence[DlqEvent]]:
@@ -67,11 +64,11 @@ class ServerDlq:
 
     async def stats(self, namespaces: Sequence[str] | None) -> Sequence[DlqStats]:
         """One request."""
-        return [_stats(one) for one in await self._client.get_dlq_stats(namespace=_one(namespaces, "--namespace"))]
+        return [_stats(one) for one in await self._client.get_dlq_stats(namespace=namespaces)]
 
     async def stale(self, namespaces: Sequence[str] | None, limit: int) -> Sequence[Staleness]:
         """One request."""
-        found = await self._client.get_staleness(namespace=_one(namespaces, "--namespace"), limit=limit)
+        found = await self._client.get_staleness(namespace=namespaces, limit=limit)
         return [_staleness(one) for one in found]
 
     async def add(self, task: UUID, *, actor: str, notes: str | None) -> UUID:
@@ -89,12 +86,6 @@ class ServerDlq:
     async def requeue(self, entry: UUID, act_id: UUID, *, actor: str, reason: str | None) -> int:
         """One request."""
         return (await self._client.requeue_dlq_entry(entry, act_id=act_id, actor=actor, reason=reason)).steps
-
-
-def _one(values: Sequence[T] | None, option: str) -> T | None:
-    if values and len(values) > 1:
-        raise UsageError(f"{option}: a server filters by one at a time, a database (--database-url) by several")
-    return values[0] if values else None
 
 
 def _entry(found: dlq.DlqEntry) -> DlqEntry:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tasker.cli.common import Where
 from tasker.cli.database import Database, opened
 from tasker.cli.doors import names_server
-from tasker.cli.exits import UsageError
 
 if TYPE_CHECKING:
     from tasker.client import AsyncTaskerClient
@@ -25,9 +24,15 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def either(
-    where: Where, by_database: Callable[[Database], Way], by_server: Callable[[AsyncTaskerClient], Way]
+    where: Where,
+    by_database: Callable[[Database], Way],
+    by_server: Callable[[AsyncTaskerClient], Way],
+    token: str | None = None,
 ) -> AsyncGenerator[Way]:
-    """The way that is meant, open while the block lasts. Raises UsageError where two places are named."""
+    """The way that is meant, open while the block lasts. Raises UsageError where two places are named.
+
+    A server is shown `token`, or where there is none what the profile or the environment has.
+    """
     if not names_server(where):
         async with opened(where) as database:
             yield by_database(database)
@@ -37,7 +42,7 @@ async def either(
     from tasker.client import AsyncTaskerClient
 
     stamina.instrumentation.set_on_retry_hooks([])  # what a command prints is its own
-    async with AsyncTaskerClient(where.url, profile=where.profile) as client:
+    async with AsyncTaskerClient(where.url, profile=where.profile, token=token) as client:
         yield by_server(client)
 
 
@@ -46,11 +51,12 @@ def on_either(
     by_database: Callable[[Database], Way],
     by_server: Callable[[AsyncTaskerClient], Way],
     work: Callable[[Way], Awaitable[T]],
+    token: str | None = None,
 ) -> T:
     """Runs `work` on the database or the server; what it answers."""
 
     async def run() -> T:
-        async with either(where, by_database, by_server) as way:
+        async with either(where, by_database, by_server, token) as way:
             return await work(way)
 
     return asyncio.run(run())
@@ -60,10 +66,3 @@ def record(kind: type[T], answer: Any, **more: Any) -> T:
     """A server's answer as the record that commands print; `more` are fields that it has otherwise."""
     names = [field.name for field in fields(kind) if field.name not in more]  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     return kind(**{name: getattr(answer, name) for name in names}, **more)
-
-
-def only(values: Any, option: str) -> Any:
-    """The one value, or None. Raises UsageError for several: of these a server takes one."""
-    if values and len(values) > 1:
-        raise UsageError(f"{option}: a server filters by one at a time, a database (--database-url) by several")
-    return values[0] if values else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LIFETIME_S = 365 * 86_400.0
 PAGE = 500
+KEYS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,65 +74,58 @@ class DatabaseKeys:
     """By the verbs: whoever has the database may make any key."""
 
     def __init__(self, database: Database) -> None:
-        from tasker.store.access import Access
-
         self._on, self._settings = database.connection, database.settings
-        self._access = Access(database.settings.schema_name)
+        self._schema = database.settings.schema_name
 
     async def create(self, asked: Asked, lifetime: Lifetime) -> Made:
         """What it may is looked at first."""
-        from tasker.operations.key_texts import new_key, secrets_of
+        from tasker.operations.key_texts import new_key
+        from tasker.operations.keys import stored_key
         from tasker.operations.roles import all_roles, checked, of_roles
-        from tasker.store.access import NewKey
+        from tasker.store.managed_keys import issue_key
 
-        secret, expires_at = secrets_of(self._settings)[0], _end_of(lifetime)
+        expires_at, key = _end_of(lifetime), new_key()
         if not asked.permissions and not asked.roles:
             raise UsageError("a key that may nothing opens nothing: say --permission or --role")
         checked(asked.permissions, "--permission")
         of_roles(asked.roles, all_roles(self._settings.auth_roles))
-        key = new_key()
-        stored = NewKey(
-            key_id=key.key_id,
-            name=asked.name,
-            digest=secret.digest(key),
-            secret_name=secret.name,
-            permissions=asked.permissions,
-            roles=asked.roles,
-            namespaces=asked.namespaces,
-            expires_at=expires_at,
+        stored = stored_key(
+            self._settings, key, asked.name, asked.permissions, asked.roles, asked.namespaces, expires_at
         )
-        await self._access.create_key(self._on, stored, actor=login_name())
+        await issue_key(self._on, stored, **self._of_login())
         return _made(key, asked.namespaces, expires_at)
 
     async def list(self, *, every: bool) -> list[dict[str, Any]]:
         """One query."""
         from tasker.operations.key_texts import secrets_of
+        from tasker.store.managed_keys import list_keys
 
         secrets = {secret.name for secret in secrets_of(self._settings)}
-        found = [asdict(key) for key in await self._access.list_keys(self._on, only_live=not every)]
+        keys = await list_keys(self._on, only_live=not every, limit=KEYS_MAX, schema=self._schema)
+        found = [asdict(key) for key in keys]
         shown = [{name: value for name, value in key.items() if name != "secret_name"} for key in found]
         return [{**one, "opens_here": key["secret_name"] in secrets} for one, key in zip(shown, found, strict=True)]
 
     async def rotate(self, key_id: str, grace_s: float, lifetime: Lifetime) -> Made:
-        """By the verb."""
-        from tasker.operations.key_texts import new_key, secrets_of
+        """A look at the older key, and the verb."""
+        from tasker.operations.key_texts import new_key
+        from tasker.operations.keys import stored_key
+        from tasker.store.managed_keys import read_key, reissue_key
 
-        secret, key, expires_at = secrets_of(self._settings)[0], new_key(), _end_of(lifetime)
-        await self._access.rotate_key(
-            self._on,
-            key_id,
-            key_id=key.key_id,
-            digest=secret.digest(key),
-            secret_name=secret.name,
-            expires_at=expires_at,
-            grace_s=grace_s,
-            actor=login_name(),
-        )
-        return _made(key, None, expires_at)
+        old, key, expires_at = await read_key(self._on, key_id, schema=self._schema), new_key(), _end_of(lifetime)
+        stored = stored_key(self._settings, key, old.name, old.permissions, old.roles, old.namespaces, expires_at)
+        await reissue_key(self._on, key_id, stored, grace_s=grace_s, **self._of_login())
+        return _made(key, old.namespaces, expires_at)
 
     async def revoke(self, key_id: str, grace_s: float) -> None:
         """By the verb."""
-        await self._access.revoke_key(self._on, key_id, actor=login_name(), grace_s=grace_s)
+        from tasker.store.managed_keys import end_key
+
+        await end_key(self._on, key_id, actor=login_name(), grace_s=grace_s, schema=self._schema)
+
+    def _of_login(self) -> dict[str, Any]:
+        """Who makes a key: somebody at a shell, who has all that a key may have."""
+        return {"ends_with_maker": False, "actor": login_name(), "maker": None, "schema": self._schema}
 
 
 class ServerKeys:
@@ -159,11 +154,22 @@ class ServerKeys:
 
     async def rotate(self, key_id: str, grace_s: float, lifetime: Lifetime) -> Made:
         """One request."""
+        _check_shape(key_id)
         return _answered(await self._client.rotate_key(key_id, grace_s=grace_s, **_said(lifetime)))
 
     async def revoke(self, key_id: str, grace_s: float) -> None:
         """One request."""
+        _check_shape(key_id)
         await self._client.revoke_key(key_id, grace_s=grace_s)
+
+
+def _check_shape(key_id: str) -> None:
+    """Raises ApiKeyNotFound: what cannot be an id is none, through either door."""
+    from tasker.operations.key_texts import KEY_ID
+    from tasker.store.managed_keys import no_key
+
+    if not re.match(KEY_ID, key_id):
+        raise no_key(key_id)
 
 
 def _said(lifetime: Lifetime) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasker.client.async_gateway import AsyncGateway
 from tasker.client.filling import Id, act_fields, job_fields, key_fields
 from tasker.operations.analytics import BottleneckAnalysis, GroupOfDurations, IntervalFigures, PerformanceMetrics
 from tasker.operations.breakers import BreakerInfo, BreakerMove
+from tasker.operations.callers import Caller
 from tasker.operations.configuration import ConfigResponse
 from tasker.operations.dlq import (
     DlqEntry,
@@ -23,6 +24,7 @@ from tasker.operations.events import EventInfo, EventPage
 from tasker.operations.fleet import HandlerList, WorkerList
 from tasker.operations.jobs import ItemInfo, JobDriven, JobInfo, JobMade
 from tasker.operations.keys import KeyInfo, KeyMade
+from tasker.operations.refusals import RefusalInfo
 from tasker.operations.templates import NamespaceList
 
 
@@ -32,7 +34,8 @@ class AsyncOversight(AsyncGateway):
     # The dead letter queue ------------------------------------------------------------------------------------------
 
     async def list_dlq(self, **which: Any) -> list[DlqEntry]:
-        """Entries, newest first. `which`: resolution_status, dlq_reason, namespace, assigned_to, limit, cursor."""
+        """Entries, newest first. `which`: resolution_status, dlq_reason, namespace (each one or several), assigned_to,
+        limit, cursor."""
         return await self.call("list_dlq", **which)
 
     async def get_dlq_of_task(self, task_uuid: Id) -> DlqEntry:
@@ -56,17 +59,19 @@ class AsyncOversight(AsyncGateway):
         """Tries every failed step of the entry's task again. `about`: reason, actor, act_id."""
         return await self.call("requeue_dlq_entry", dlq_entry_uuid=dlq_entry_uuid, **act_fields(about))
 
-    async def get_dlq_stats(self, *, namespace: str | None = None) -> list[DlqStats]:
+    async def get_dlq_stats(self, *, namespace: str | Sequence[str] | None = None) -> list[DlqStats]:
         """How many entries there are of each reason, and what became of them."""
         return await self.call("get_dlq_stats", namespace=namespace)
 
     async def get_investigation_queue(
-        self, *, namespace: str | None = None, limit: int = 100
+        self, *, namespace: str | Sequence[str] | None = None, limit: int = 100
     ) -> list[InvestigationEntry]:
         """The pending entries, the most urgent first."""
         return await self.call("get_investigation_queue", namespace=namespace, limit=limit)
 
-    async def get_staleness(self, *, namespace: str | None = None, limit: int = 100) -> list[StalenessReport]:
+    async def get_staleness(
+        self, *, namespace: str | Sequence[str] | None = None, limit: int = 100
+    ) -> list[StalenessReport]:
         """The open tasks that have stood still for longest."""
         return await self.call("get_staleness", namespace=namespace, limit=limit)
 
@@ -137,6 +142,16 @@ class AsyncOversight(AsyncGateway):
         """One event. Raises NotFound."""
         return await self.call("get_domain_event", event_id=event_id)
 
+    # Who calls ------------------------------------------------------------------------------------------------------
+
+    async def get_caller(self) -> Caller:
+        """Who the server takes this client for, and what it may."""
+        return await self.call("get_caller")
+
+    async def list_refusals(self, **which: Any) -> list[RefusalInfo]:
+        """Refused calls, newest first. `which`: within (seconds, a day), who, reason, limit, offset."""
+        return await self.call("list_refusals", **which)
+
     # API keys -------------------------------------------------------------------------------------------------------
 
     async def list_keys(self, **which: Any) -> list[KeyInfo]:
@@ -163,7 +178,7 @@ class AsyncOversight(AsyncGateway):
     # Figures --------------------------------------------------------------------------------------------------------
 
     async def get_performance(self, **scope: Any) -> PerformanceMetrics:
-        """How tasks and steps fare. `scope`: hours, or since and until; namespace, name, version."""
+        """How tasks and steps fare. `scope`: hours, or since and until; namespace (or several), name, version."""
         return await self.call("get_performance", **scope)
 
     async def get_bottlenecks(self, **scope: Any) -> BottleneckAnalysis:

@@ -98,6 +98,8 @@ PLACES: dict[str, Place] = {
     "list_domain_events": Place("GET", "/v1/events"),
     "watch_domain_events": Place("GET", "/v1/events/stream"),
     "get_domain_event": Place("GET", "/v1/events/{event_id}"),
+    "get_caller": Place("GET", "/v1/caller"),
+    "list_refusals": Place("GET", "/v1/refusals"),
     "list_keys": Place("GET", "/v1/keys"),
     "create_key": Place("POST", "/v1/keys"),
     "get_key": Place("GET", "/v1/keys/{key_id}"),

@@ -4,13 +4,14 @@ The part of the client that looks after many tasks: dead letters, jobs, figures,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasker.client.filling import Id, act_fields, job_fields, key_fields
 from tasker.client.sync_gateway import Gateway
 from tasker.operations.analytics import BottleneckAnalysis, GroupOfDurations, IntervalFigures, PerformanceMetrics
 from tasker.operations.breakers import BreakerInfo, BreakerMove
+from tasker.operations.callers import Caller
 from tasker.operations.configuration import ConfigResponse
 from tasker.operations.dlq import (
     DlqEntry,
@@ -25,6 +26,7 @@ from tasker.operations.events import EventInfo, EventPage
 from tasker.operations.fleet import HandlerList, WorkerList
 from tasker.operations.jobs import ItemInfo, JobDriven, JobInfo, JobMade
 from tasker.operations.keys import KeyInfo, KeyMade
+from tasker.operations.refusals import RefusalInfo
 from tasker.operations.templates import NamespaceList
 
 
@@ -34,7 +36,8 @@ class Oversight(Gateway):
     # The dead letter queue ------------------------------------------------------------------------------------------
 
     def list_dlq(self, **which: Any) -> list[DlqEntry]:
-        """Entries, newest first. `which`: resolution_status, dlq_reason, namespace, assigned_to, limit, cursor."""
+        """Entries, newest first. `which`: resolution_status, dlq_reason, namespace (each one or several), assigned_to,
+        limit, cursor."""
         return self.call("list_dlq", **which)
 
     def get_dlq_of_task(self, task_uuid: Id) -> DlqEntry:
@@ -58,15 +61,17 @@ class Oversight(Gateway):
         """Tries every failed step of the entry's task again. `about`: reason, actor, act_id."""
         return self.call("requeue_dlq_entry", dlq_entry_uuid=dlq_entry_uuid, **act_fields(about))
 
-    def get_dlq_stats(self, *, namespace: str | None = None) -> list[DlqStats]:
+    def get_dlq_stats(self, *, namespace: str | Sequence[str] | None = None) -> list[DlqStats]:
         """How many entries there are of each reason, and what became of them."""
         return self.call("get_dlq_stats", namespace=namespace)
 
-    def get_investigation_queue(self, *, namespace: str | None = None, limit: int = 100) -> list[InvestigationEntry]:
+    def get_investigation_queue(
+        self, *, namespace: str | Sequence[str] | None = None, limit: int = 100
+    ) -> list[InvestigationEntry]:
         """The pending entries, the most urgent first."""
         return self.call("get_investigation_queue", namespace=namespace, limit=limit)
 
-    def get_staleness(self, *, namespace: str | None = None, limit: int = 100) -> list[StalenessReport]:
+    def get_staleness(self, *, namespace: str | Sequence[str] | None = None, limit: int = 100) -> list[StalenessReport]:
         """The open tasks that have stood still for longest."""
         return self.call("get_staleness", namespace=namespace, limit=limit)
 
@@ -137,6 +142,16 @@ class Oversight(Gateway):
         """One event. Raises NotFound."""
         return self.call("get_domain_event", event_id=event_id)
 
+    # Who calls ------------------------------------------------------------------------------------------------------
+
+    def get_caller(self) -> Caller:
+        """Who the server takes this client for, and what it may."""
+        return self.call("get_caller")
+
+    def list_refusals(self, **which: Any) -> list[RefusalInfo]:
+        """Refused calls, newest first. `which`: within (seconds, a day), who, reason, limit, offset."""
+        return self.call("list_refusals", **which)
+
     # API keys -------------------------------------------------------------------------------------------------------
 
     def list_keys(self, **which: Any) -> list[KeyInfo]:
@@ -163,7 +178,7 @@ class Oversight(Gateway):
     # Figures --------------------------------------------------------------------------------------------------------
 
     def get_performance(self, **scope: Any) -> PerformanceMetrics:
-        """How tasks and steps fare. `scope`: hours, or since and until; namespace, name, version."""
+        """How tasks and steps fare. `scope`: hours, or since and until; namespace (or several), name, version."""
         return self.call("get_performance", **scope)
 
     def get_bottlenecks(self, **scope: Any) -> BottleneckAnalysis:

@@ -12,7 +12,7 @@ from tasker.model import analytics as model
 from tasker.model.fleet import Stats
 from tasker.model.states import StepState, TaskState
 from tasker.operations.engine import Engine
-from tasker.operations.fields import Moment, Name
+from tasker.operations.fields import Moment, Name, Namespaces
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
 from tasker.operations.steps import OfTask
 from tasker.store import analytics as store
@@ -27,7 +27,7 @@ class OfTime(Given):
     hours: float | None = Field(None, gt=0, le=8784, description="The last hours, in place of `since`.")
     since: Moment | None = None
     until: Moment | None = None
-    namespace: Name | None = None
+    namespace: Namespaces | None = None
     name: Name | None = Field(None, description="Of this template.")
     version: Name | None = None
 

@@ -12,7 +12,7 @@ from tasker.embedded import redact
 from tasker.operations.registry import Access, Answer, Scope, operation
 from tasker.operations.templates import Nothing
 from tasker.settings import Settings
-from tasker.store.access import Access as Keys
+from tasker.store.managed_keys import list_keys
 
 _KEYS_MAX = 1_000
 
@@ -77,8 +77,8 @@ class ConfigResponse(Answer):
 async def get_config(access: Access, given: Nothing) -> ConfigResponse:
     """Show what this server is set to, without its secrets"""
     engine, settings = access.engine, access.engine.settings
-    keys = Keys(settings.schema_name)
-    live = await engine.ask(lambda connection: keys.list_keys(connection, only_live=True, limit=_KEYS_MAX))
+    schema = settings.schema_name
+    live = await engine.ask(lambda connection: list_keys(connection, only_live=True, limit=_KEYS_MAX, schema=schema))
     stats = await engine.ask(lambda connection: engine.reads.stats(connection, count_max=1))
     return ConfigResponse(
         metadata=ConfigMetadata(timestamp=datetime.now(UTC), environment=settings.env or "none", version=__version__),

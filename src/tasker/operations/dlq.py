@@ -11,8 +11,8 @@ from pydantic import Field
 from tasker.model import dlq
 from tasker.model.errors import NotFound
 from tasker.model.ids import uuid7
-from tasker.operations.dlq_words import Reason, ResolutionStatus
-from tasker.operations.fields import Name, TaskUuid
+from tasker.operations.dlq_words import Reasons, ResolutionStatus, Statuses
+from tasker.operations.fields import Name, Namespaces, TaskUuid
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
 from tasker.operations.steps import OfTask
 from tasker.store import dlq as store
@@ -74,11 +74,11 @@ def _shown(entry: dlq.DlqEntry) -> DlqEntry:
 
 
 class ListEntries(Given):
-    """Which entries."""
+    """Which entries. Several values of one field are joined by or."""
 
-    resolution_status: ResolutionStatus | None = None
-    dlq_reason: Reason | None = None
-    namespace: Name | None = None
+    resolution_status: Statuses | None = None
+    dlq_reason: Reasons | None = None
+    namespace: Namespaces | None = None
     assigned_to: Name | None = None
     limit: int = Field(50, ge=1, le=500)
     offset: int = Field(0, ge=0, le=10_000)
@@ -88,15 +88,14 @@ class ListEntries(Given):
 @operation("dlq:read", Scope.ACROSS)
 async def list_dlq(access: Access, given: ListEntries) -> list[DlqEntry]:
     """List the entries of the dead letter queue, newest first"""
-    status = given.resolution_status
     page = await access.engine.ask(
         lambda connection: store.list_entries(
             connection,
             limit=given.limit,
             offset=given.offset,
             cursor=given.cursor,
-            statuses=None if status is None else [dlq.DlqStatus(status)],
-            reasons=None if given.dlq_reason is None else [dlq.DlqReason(given.dlq_reason)],
+            statuses=[dlq.DlqStatus(one) for one in given.resolution_status or ()] or None,
+            reasons=[dlq.DlqReason(one) for one in given.dlq_reason or ()] or None,
             namespaces=access.confined_to(given.namespace),
             assigned_to=given.assigned_to,
             schema=access.engine.settings.schema_name,
@@ -259,7 +258,7 @@ async def requeue_dlq_entry(access: Access, given: RequeueEntry) -> Requeued:
 class OfNamespace(Given):
     """Of one namespace, or of all."""
 
-    namespace: Name | None = None
+    namespace: Namespaces | None = None
 
 
 class DlqStats(Answer):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from tasker.model import dlq
+from tasker.operations.fields import as_list
 
 Status = Literal["pending", "manually_resolved", "permanently_failed", "cancelled"]
 assert set(Status.__args__) == set(dlq.DlqStatus)  # noqa: S101 - the words of the API are those of the engine
@@ -23,3 +24,5 @@ Reason = Literal[
 ]
 assert set(Reason.__args__) == set(dlq.DlqReason)  # noqa: S101 - the words of the API are those of the engine
 ResolutionStatus = Annotated[Status, BeforeValidator(_snake)]
+Statuses = Annotated[list[ResolutionStatus], BeforeValidator(as_list), Field(min_length=1, max_length=10)]
+Reasons = Annotated[list[Reason], BeforeValidator(as_list), Field(min_length=1, max_length=10)]

@@ -41,6 +41,11 @@ def listed(value: Any) -> list[str]:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=255)]
+Namespaces = Annotated[
+    list[Name],
+    BeforeValidator(as_list),
+    Field(min_length=1, max_length=100, description="Of this namespace; of these, where it is said repeatedly."),
+]
 Moment = Annotated[AwareDatetime, AfterValidator(_sensible)]
 Seconds = Annotated[
     float,

@@ -17,8 +17,9 @@ from tasker.operations.fields import Name
 from tasker.operations.key_texts import KEY_ID, ApiKey, new_key, secrets_of
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
 from tasker.operations.roles import all_roles, checked, of_roles
+from tasker.settings import Settings
 from tasker.store import managed_keys as store
-from tasker.store.access import ListedKey, NewKey
+from tasker.store.managed_keys import ListedKey, NewKey
 
 LIFETIME_S = 365 * 86_400.0
 _LIFETIME_S_MAX = 100 * LIFETIME_S
@@ -134,7 +135,7 @@ async def create_key(access: Access, given: CreateKey) -> KeyMade:
     _check_gives(access, given.permissions, given.roles, namespaces)
     expires_at = _end_of(given.expires_in_s, never=given.never_expires)
     key = new_key(given.key_id)
-    stored = _stored(access, key, given.name, given.permissions, given.roles, namespaces, expires_at)
+    stored = stored_key(access.engine.settings, key, given.name, given.permissions, given.roles, namespaces, expires_at)
     ends_at = await access.engine.ask(
         lambda connection: store.issue_key(
             connection,
@@ -166,7 +167,7 @@ async def rotate_key(access: Access, given: RotateKey) -> KeyMade:
     namespaces = None if old.namespaces is None else list(old.namespaces)
     _check_gives(access, old.permissions, old.roles, namespaces)
     expires_at, key = _end_of(given.expires_in_s, never=given.never_expires), new_key(given.new_key_id)
-    stored = _stored(access, key, old.name, old.permissions, old.roles, namespaces, expires_at)
+    stored = stored_key(access.engine.settings, key, old.name, old.permissions, old.roles, namespaces, expires_at)
     ends_at = await access.engine.ask(
         lambda connection: store.reissue_key(
             connection,
@@ -237,16 +238,17 @@ def _maker(access: Access) -> str | None:
     return access.principal.key if access.principal.kind == "api_key" else None
 
 
-def _stored(
-    access: Access,
+def stored_key(
+    settings: Settings,
     key: ApiKey,
     name: str,
     permissions: Sequence[str],
     roles: Sequence[str],
-    namespaces: list[str] | None,
+    namespaces: Sequence[str] | None,
     expires_at: datetime | None,
 ) -> NewKey:
-    secret = secrets_of(access.engine.settings)[0]
+    """What the database is told of a key: its digest under the server's secret, never the key."""
+    secret = secrets_of(settings)[0]
     return NewKey(
         key_id=key.key_id,
         name=name,

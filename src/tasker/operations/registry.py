@@ -6,7 +6,7 @@ Every face (REST, gRPC, …) is thin on this list. It makes an operation's input
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar, get_type_hints
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasker.model.errors import Forbidden, TaskNotFound
 from tasker.operations.engine import Engine
-from tasker.operations.permissions import PERMISSIONS
+from tasker.operations.permissions import AUTHENTICATED, PERMISSIONS
 from tasker.operations.principal import Principal
 from tasker.store.namespaces import namespaces_of_tasks
 from tasker.store.reads import task_not_found
@@ -66,10 +66,10 @@ class Access:
     engine: Engine
     principal: Principal
 
-    def confined_to(self, namespace: str | None) -> list[str] | None:
-        """The namespaces that a list may show where the caller asks for `namespace` (None: for all); None is all."""
-        if namespace is not None:
-            return [namespace] if self.principal.reaches(namespace) else []
+    def confined_to(self, wanted: str | Sequence[str] | None) -> list[str] | None:
+        """The namespaces that a list may show where the caller asks for one, for several (None: all); None is all."""
+        if wanted is not None:
+            return [one for one in ([wanted] if isinstance(wanted, str) else wanted) if self.principal.reaches(one)]
         return None if self.principal.namespaces is None else sorted(self.principal.namespaces)
 
     def require(self, namespace: str) -> None:
@@ -115,9 +115,12 @@ OPERATIONS: dict[str, Operation[Any]] = {}
 def operation(permission: str, scope: Scope) -> Callable[[Callable[[Access, In], Any]], Operation[In]]:
     """Registers a function `(access, given)` under its own name; the first line of its docstring is the summary.
 
+    The permission is one of PERMISSIONS, or AUTHENTICATED where whoever calls may.
+
     A coroutine function answers once; an async generator is a stream of its items.
     """
-    assert permission in PERMISSIONS, f"{permission} is no permission: {', '.join(PERMISSIONS)}"  # noqa: S101
+    known = (*PERMISSIONS, AUTHENTICATED)
+    assert permission in known, f"{permission} is no permission: {', '.join(known)}"  # noqa: S101
 
     def register(function: Callable[[Access, In], Any]) -> Operation[In]:
         name = function.__name__

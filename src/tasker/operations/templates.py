@@ -15,6 +15,7 @@ from tasker.model.fleet import TemplateDefinition, TemplateInfo
 from tasker.model.template import Template
 from tasker.operations.fields import Name
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
+from tasker.store import lists
 from tasker.store.connection import Connection
 from tasker.store.descriptions import descriptions
 from tasker.templates import Loaded, differences, from_definition, load_text
@@ -103,10 +104,18 @@ def _template_summary(one: TemplateInfo, description: str | None) -> TemplateSum
     )
 
 
-class NamespaceList(Answer):
-    """Namespaces with templates."""
+class NamespaceInfo(NamespaceSummary):
+    """A namespace, and all that it has."""
 
-    namespaces: list[NamespaceSummary]
+    version_count: int = Field(description="Versions of these templates.")
+    handler_count: int = Field(description="Handlers that steps of these templates need, or that workers have.")
+    worker_count: int = Field(description="Living workers that have one of them.")
+
+
+class NamespaceList(Answer):
+    """Namespaces, by name."""
+
+    namespaces: list[NamespaceInfo]
 
 
 class Nothing(Given):
@@ -115,9 +124,21 @@ class Nothing(Given):
 
 @operation("templates:read", Scope.ACROSS)
 async def list_namespaces(access: Access, given: Nothing) -> NamespaceList:
-    """List the namespaces that have templates"""
-    found, _ = await _listed(access, ListTemplates(only_newest=True))
-    return NamespaceList(namespaces=_namespaces(found))
+    """List the namespaces: their templates, handlers and workers"""
+    schema, shown = access.engine.settings.schema_name, access.confined_to(None)
+    found = await access.engine.ask(lambda on: lists.list_namespaces(on, namespaces=shown, schema=schema))
+    return NamespaceList(
+        namespaces=[
+            NamespaceInfo(
+                name=one.namespace,
+                template_count=one.templates,
+                version_count=one.versions,
+                handler_count=one.handlers,
+                worker_count=one.sessions,
+            )
+            for one in found
+        ]
+    )
 
 
 class OfName(Given):

@@ -1,15 +1,59 @@
-"""API keys as callers of the API see, make and end them: within their namespaces, and never more than they may."""
+"""API keys as people see, make and end them: callers of the API within their namespaces, and never more than they may;
+whoever has the database any."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tasker import sql
 from tasker.model.errors import ApiKeyNotFound
-from tasker.store.access import ListedKey, NewKey, listed_key
 from tasker.store.asking import ask
 from tasker.store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """A key for people. `state` is live, ending (another took its place), expired or revoked."""
+
+    key_id: str
+    name: str
+    state: str
+    permissions: tuple[str, ...]
+    roles: tuple[str, ...]
+    namespaces: tuple[str, ...] | None
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    revoked_by: str | None
+    replaces: str | None
+    last_used_at: datetime | None
+    secret_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key to be stored."""
+
+    key_id: str
+    name: str
+    digest: bytes = field(repr=False)
+    secret_name: str
+    permissions: Sequence[str]
+    roles: Sequence[str]
+    namespaces: Sequence[str] | None
+    expires_at: datetime | None
+
+
+def listed_key(row: Any) -> ListedKey:
+    """A key of a row of list_api_keys."""
+    known: dict[str, Any] = dict(row)
+    for name in ("permissions", "roles", "namespaces"):
+        known[name] = None if known[name] is None else tuple(known[name])
+    return ListedKey(**known)
 
 
 async def list_keys(

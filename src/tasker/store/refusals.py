@@ -14,7 +14,7 @@ _NOTE = """
 select tasker_engine.note_refusals($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
   $7::text[], $8::text[], $9::bigint[], $10::float8[], $11::float8[], $12, $13)
 """
-_READ = "select * from tasker_engine.read_refusals($1, $2, $3, $4)"
+_LIST = "select * from tasker_engine.list_refusals($1, $2, $3, $4, $5)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +85,19 @@ async def note_refusals(
         )
 
 
-async def read_refusals(
+async def list_refusals(
     connection: Connection,
     *,
     age_s: float,
     who: str | None = None,
     reason: str | None = None,
     limit: int = 100,
+    offset: int = 0,
     schema: str = sql.DEFAULT_SCHEMA,
 ) -> list[Listed]:
     """Refusals of the last `age_s` seconds, newest first; `who` is a part of the caller's name."""
     with translating():
-        rows = await connection.fetch(sql.in_schema(_READ, schema), age_s, who, reason, limit)
+        rows = await connection.fetch(sql.in_schema(_LIST, schema), age_s, who, reason, limit, offset)
     return [
         Listed(
             refusal=Refusal(

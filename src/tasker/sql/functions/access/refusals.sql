@@ -36,9 +36,19 @@ begin
   return dropped;
 end $$;
 
--- read_refusals: refusals of the last _age_s seconds, newest first; of one caller, or one reason, where they are given.
+-- read_refusals: the first page of them; see list_refusals.
 create or replace function tasker_engine.read_refusals(
   _age_s float8, _who text, _reason text, _limit int, _now timestamptz default null)
+returns table (
+  reason text, face text, what text, who text, address text, is_proven boolean, permission text, namespace text, times bigint,
+  first_at timestamptz, last_at timestamptz) language sql stable as $$
+  select * from tasker_engine.list_refusals(_age_s, _who, _reason, _limit, 0, _now)
+$$;
+
+-- list_refusals: refusals of the last _age_s seconds, newest first; of one caller, or one reason, where they are given. A page is
+-- what lies behind the first _offset of them: while calls are refused, a row may move up and be seen twice.
+create or replace function tasker_engine.list_refusals(
+  _age_s float8, _who text, _reason text, _limit int, _offset int, _now timestamptz default null)
 returns table (
   reason text, face text, what text, who text, address text, is_proven boolean, permission text, namespace text, times bigint,
   first_at timestamptz, last_at timestamptz) language plpgsql stable as $$
@@ -50,5 +60,5 @@ begin
   from tasker_engine.refusals r
   where r.last_at >= _now - make_interval(secs => _age_s)
     and (_who is null or strpos(r.who, _who) > 0) and (_reason is null or r.reason = _reason)
-  order by r.last_at desc, r.hour desc, r.who, r.what limit _limit;
+  order by r.last_at desc, r.hour desc, r.who, r.what, r.reason, r.face, r.address limit _limit offset _offset;
 end $$;
