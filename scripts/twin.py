@@ -12,15 +12,15 @@ import sys
 from pathlib import Path
 
 CLIENT = Path(__file__).parents[1] / "src" / "tasker" / "client"
-TWINS = {f"async_{part}.py": f"sync_{part}.py" for part in ("http", "gateway", "oversight", "client")}
+TWINS = {f"async_{part}.py": f"sync_{part}.py" for part in ("http", "grpc", "calls", "gateway", "oversight", "client")}
 WORDS = {
     r"async (def|with|for)\b": r"\1",
     r"\bawait ": "",
-    r"\bAsync(Generator|Iterator|TaskerClient|Gateway|Oversight|Http|Client|BaseTransport)\b": r"\1",
-    r"\basync_(http|gateway|oversight|client)\b": r"sync_\1",
-    r"\basync_pause\b": "pause",
+    r"\bAsync(Generator|Iterator|TaskerClient|Gateway|Oversight|Http|Grpc|Calls|Wire|Client|BaseTransport)\b": r"\1",
+    r"\basync_(http|grpc|calls|gateway|oversight|client)\b": r"sync_\1",
+    r"\basync_(pause|wire|channel)\b": r"\1",
     r"\b__a(enter|exit)__\b": r"__\1__",
-    r"\ba(close|read)\b": r"\1",
+    r"\ba(close|read|next|closing)\b": r"\1",
 }
 """What the source says, and its twin instead."""
 

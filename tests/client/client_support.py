@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx2
 import orjson
+from support.serving import Serving
+from support.serving_grpc import ServingGrpc
 
-from tasker import step_handler
-from tasker.client import TaskerClient
+from tasker import Tasker, step_handler
+from tasker.client import AsyncTaskerClient, TaskerClient
 
 ORDER = """
 tasker: 1
@@ -125,3 +127,18 @@ def events(*parts: bytes, cut: bool = False) -> httpx2.Response:
 
 
 Making = Callable[..., Any]
+AnyServing = Serving | ServingGrpc
+
+
+def making(kind: str) -> Making:
+    """What makes a client, of the kind that the text ends in."""
+    if kind.endswith("with await"):
+        return AsyncTaskerClient
+    return lambda *words, **named: Awaited(TaskerClient(*words, **named))
+
+
+def serving_over(way: str, make: Callable[[], Tasker], **options: Any) -> AnyServing:
+    """A server that is not yet started, over HTTP or over gRPC as the text says."""
+    if "over gRPC" in way:
+        return ServingGrpc(make, **options)
+    return Serving(lambda: make().asgi(), **options)

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from client_support import HANDLERS, ORDER, Awaited, Making
-from support.serving import Serving, served
+from client_support import HANDLERS, ORDER, AnyServing, Making, making, serving_over
 
 from tasker import Tasker
-from tasker.client import AsyncTaskerClient, TaskerClient
+from tasker.client import AsyncTaskerClient
 
 
 @pytest.fixture(autouse=True)
@@ -21,26 +20,30 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
+@pytest.fixture(params=["over HTTP, with await", "over gRPC, without await"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How the server is spoken to, and by which client: each way and each client once, not each pair."""
+    return request.param
+
+
 @pytest.fixture
-def server(database: str, tmp_path: Path) -> Iterator[Serving]:
+def server(way: str, database: str, tmp_path: Path) -> Iterator[AnyServing]:
     """A server with a worker."""
     file = tmp_path / "order.yaml"
     file.write_text(ORDER)
-    with served(lambda: Tasker(database, templates=file, handlers=HANDLERS).asgi()) as serving:
+    with serving_over(way, lambda: Tasker(database, templates=file, handlers=HANDLERS)) as serving:
         yield serving
 
 
 @pytest.fixture(params=["with await", "without await"])
 def make(request: pytest.FixtureRequest) -> Making:
     """Makes a client, of either kind."""
-    if request.param == "with await":
-        return AsyncTaskerClient
-    return lambda *words, **named: Awaited(TaskerClient(*words, **named))
+    return making(request.param)
 
 
 @pytest.fixture
-async def client(server: Serving, make: Making) -> AsyncIterator[AsyncTaskerClient]:
+async def client(server: AnyServing, way: str) -> AsyncIterator[AsyncTaskerClient]:
     """A client of the server."""
-    made = make(server.url)
+    made = making(way)(server.url)
     yield made
     await made.aclose()

@@ -8,11 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from client_support import NOBODY
+from client_support import NOBODY, AnyServing
 from support import breakers
 from support.batch_play import start
 from support.engine import Engine
-from support.serving import Serving
 
 from tasker.client import AsyncTaskerClient
 from tasker.model.errors import BreakerNotFound, InvalidInput, NotFound, TaskNotFound
@@ -30,7 +29,7 @@ steps: [{name: pay, handler: pay, publishes_events: [order.paid, receipt.sent]}]
 
 
 @pytest.fixture
-async def engine(server: Serving, database: str) -> AsyncIterator[Engine]:
+async def engine(server: AnyServing, database: str) -> AsyncIterator[Engine]:
     """The server's database, driven by hand."""
     made = Engine(database)
     await made.open()
@@ -56,7 +55,9 @@ async def test_breakers_are_seen_and_moved(client: AsyncTaskerClient, engine: En
         await client.set_breaker_limits("gateway", probes=0)
 
 
-async def test_two_clients_move_a_breaker_at_once(client: AsyncTaskerClient, engine: Engine, server: Serving) -> None:
+async def test_two_clients_move_a_breaker_at_once(
+    client: AsyncTaskerClient, engine: Engine, server: AnyServing
+) -> None:
     """Acts of two clients happen one after the other, each once, and both are in the history."""
     await breakers.publish(engine)
     async with AsyncTaskerClient(server.url) as other:

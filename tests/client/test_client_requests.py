@@ -185,7 +185,7 @@ async def test_an_error_of_a_stream_is_raised(make: Making) -> None:
 
 async def test_a_stream_that_tells_nothing_is_given_up(make: Making, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that ends again and again without an update is an error in the end."""
-    for module in ("async_http", "sync_http"):
+    for module in ("async_calls", "sync_calls"):
         monkeypatch.setattr(f"tasker.client.{module}.CUT_PAUSE_S", 0)
     script = Script(*(events(update("ready", "1")) for _ in range(30)))
     with pytest.raises(errors.ServerUnavailable, match="20 times"):

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from client_support import HANDLERS, NOBODY, ORDER, Making
-from support.serving import Serving
+from client_support import HANDLERS, NOBODY, ORDER, Making, serving_over
 
 from tasker import Tasker
 from tasker.client import AsyncTaskerClient
@@ -188,21 +187,24 @@ async def test_a_task_is_watched_to_its_end(client: AsyncTaskerClient) -> None:
     assert (updates[-1].task_state, updates[-1].is_last) == ("complete", True)
 
 
-async def test_watching_goes_on_when_the_server_is_started_again(database: str, tmp_path: Any, make: Making) -> None:
+@pytest.mark.parametrize("over", ["over HTTP", "over gRPC"])
+async def test_watching_goes_on_when_the_server_is_started_again(
+    database: str, tmp_path: Any, make: Making, over: str
+) -> None:
     """A server that goes away and comes back cuts nothing short: neither a stream nor a wait."""
     (tmp_path / "order.yaml").write_text(ORDER)
 
-    def api() -> Any:
-        return Tasker(database, templates=tmp_path / "order.yaml", worker=False).asgi()
+    def api() -> Tasker:
+        return Tasker(database, templates=tmp_path / "order.yaml", worker=False)
 
-    first = Serving(api).start()
+    first = serving_over(over, api).start()
     client = make(first.url)
     made = await client.create_task("order", namespace="shop")
     updates = client.watch_task(made.task_uuid)
     assert (await anext(updates)).update_type == "ready"
     waiting = asyncio.ensure_future(client.wait(made.task_uuid, timeout_s=120))
     await asyncio.to_thread(first.stop)
-    second = Serving(api, port=first.port).start()
+    second = serving_over(over, api, port=first.port).start()
     try:
         async with Tasker(database, handlers=HANDLERS):
             told = [update async for update in updates]

@@ -264,6 +264,8 @@ async def _templates_and_system(call: Recorder) -> None:
     await call("WorkerTemplateService/ListTemplates", namespace="scene", include_cache_stats=True)
     await call("WorkerTemplateService/GetTemplate", **one)
     await call("OperationService/ListOperations")
+    told = await call("OperationService/Call", operation="list_tasks", given_json=b'{"per_page": 1}')
+    assert told.answer_json.startswith(b"{")
 
 
 async def _watching(call: Recorder, task: Any) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
+import orjson
 import pytest
 from google.protobuf import descriptor_pb2
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_support import Client, client_of
+from support.certificates import certificate_of_localhost
 
 from tasker import Tasker, proto
 from tasker.operations import OPERATIONS
@@ -20,6 +21,7 @@ from tasker.server.auth.keys import new_key
 from tasker.server.auth.wiring import authenticator
 from tasker.server.grpc import GrpcServer, Listening
 
+DEEP = b"[" * 99 + b"]" * 99
 NOBODY_KNOWN = HostAuthenticator(lambda _: None)
 
 
@@ -107,9 +109,30 @@ async def test_every_operation_can_be_called(idle_client: Client) -> None:
     assert task.answer.struct_value["is_paused"] is True
 
 
+async def test_an_operation_is_called_in_json(idle_client: Client) -> None:
+    """Who sends JSON is answered in JSON, with whole numbers of any size; the limits are those of HTTP."""
+    given = b'{"name": "order", "namespace": "shop", "context": {"amount": 9007199254740993}}'
+    made = await idle_client.call("OperationService", "Call", operation="create_task", given_json=given)
+    assert not made.HasField("answer")
+    task = orjson.loads(made.answer_json)["task_uuid"]
+    one = orjson.dumps({"task_uuid": task})
+    found = await idle_client.call("OperationService", "Call", operation="get_task_context", given_json=one)
+    assert orjson.loads(found.answer_json)["inputs"] == {"amount": 9007199254740993}
+    update = await idle_client.stream("OperationService", "Watch", operation="watch_tasks", given_json=b"{}").read()
+    assert orjson.loads(update.answer_json)["update_type"] == "ready"
+
+
 @pytest.mark.parametrize(
     ("method", "fields", "code"),
     [
+        ("Call", {"operation": "get_task", "given_json": b"{"}, "INVALID_ARGUMENT"),
+        ("Call", {"operation": "get_task", "given_json": b"[]"}, "INVALID_ARGUMENT"),
+        ("Call", {"operation": "list_tasks", "given": {"page": 1}, "given_json": b"{}"}, "INVALID_ARGUMENT"),
+        (
+            "Call",
+            {"operation": "create_task", "given_json": b'{"context": %s1%s}' % (b"[" * 99, b"]" * 99)},
+            "INVALID_ARGUMENT",
+        ),
         ("Call", {"operation": "dance"}, "NOT_FOUND"),
         ("Call", {"operation": "watch_tasks"}, "INVALID_ARGUMENT"),
         ("Call", {"operation": "get_task", "given": {"colour": "red"}}, "INVALID_ARGUMENT"),
@@ -144,36 +167,9 @@ async def test_permissions_of_a_worker_are_its_own(grpc_idle: Tasker) -> None:
                 assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """The files of a certificate of localhost, and of its key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, private = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate, private
-
-
 async def test_tls(grpc_idle: Tasker, tmp_path: Path) -> None:
     """With a certificate the connection is TLS: who trusts it gets through, and in the clear nobody does."""
-    certificate, key = _certificate(tmp_path)
+    certificate, key = certificate_of_localhost(tmp_path)
     listening = Listening(host="127.0.0.1", port=0, certificate=certificate, key=key)
     async with GrpcServer(grpc_idle.engine(), listening) as server:
         trusting = grpc.ssl_channel_credentials(certificate.read_bytes())

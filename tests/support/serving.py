@@ -57,12 +57,15 @@ class Serving:
         assert not self._thread.is_alive(), "the server does not stop"
         self._listening.close()
 
+    def __enter__(self) -> Serving:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
 
 @contextmanager
 def served(make: Callable[[], Any], **options: Any) -> Generator[Serving]:
     """What `make` makes (on the server's own loop), served while the block lasts."""
-    serving = Serving(make, **options)
-    try:
-        yield serving.start()
-    finally:
-        serving.stop()
+    with Serving(make, **options) as serving:
+        yield serving

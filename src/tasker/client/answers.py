@@ -63,7 +63,11 @@ def error_of(status: int, content: bytes, headers: Any, url: str) -> TaskerError
         error = kind(f"{url} answered {status}, and not in the words of Tasker's API: is this its address?")
     else:
         error = error_told(body, status, str(headers.get("x-auth-failure-reason", "missing")))
-    after = str(headers.get("retry-after", ""))
+    return with_retry_after(error, str(headers.get("retry-after", "")))
+
+
+def with_retry_after(error: TaskerError, after: str) -> TaskerError:
+    """The error, which knows how long the server wants to be left alone, where that was said."""
     if after.isdigit():
         error.retry_after_s = float(after)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     return error

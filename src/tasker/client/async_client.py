@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from tasker.client.async_http import AsyncHttp, ready
+from tasker.client.async_calls import AsyncCalls, async_wire
 from tasker.client.async_oversight import AsyncOversight
 from tasker.client.filling import Id, Identified, act_fields, bulk_fields, rerun_fields, task_fields
 from tasker.client.pauses import async_pause
@@ -45,7 +45,8 @@ PAGE = 100
 
 
 class AsyncTaskerClient(AsyncOversight):
-    """A client of a server. Without an address it is that of the environment, or of the user's profile.
+    """A client of a server, over HTTP, or over gRPC where the address begins with grpc:// or grpcs://. Without an
+    address it is that of the environment, or of the user's profile.
 
     What passes by itself (a broken connection, a busy server, a restart) is tried again, `attempts_max` times and for
     `retry_s` seconds at most; nothing happens twice by that. What the server refuses raises the errors of
@@ -67,8 +68,11 @@ class AsyncTaskerClient(AsyncOversight):
     ) -> None:
         if not isinstance(profile, Profile):
             profile = find_profile(url, api_key=api_key, token=token, profile=profile)
-        self._http = AsyncHttp(
-            profile, attempts_max=attempts_max, retry_s=retry_s, headers=headers or {}, transport=transport
+        self._calls = AsyncCalls(
+            profile,
+            async_wire(profile, headers or {}, transport),
+            attempts_max=attempts_max,
+            retry_s=retry_s,
         )
 
     async def __aenter__(self) -> AsyncTaskerClient:
@@ -81,20 +85,20 @@ class AsyncTaskerClient(AsyncOversight):
 
     async def aclose(self) -> None:
         """Closes the connections."""
-        await self._http.aclose()
+        await self._calls.wire.aclose()
 
     @property
     def url(self) -> str:
         """The server's address."""
-        return self._http.profile.url
+        return self._calls.profile.url
 
     async def call(self, operation: str, /, **fields: Any) -> Any:
         """What any operation of `tasker.operations` answers, by its name and the fields of its input."""
-        return await self._http.call(OPERATIONS[operation], fields)
+        return await self._calls.call(OPERATIONS[operation], fields)
 
     async def ready(self) -> dict[str, Any]:
         """What the server says of its health; raises nothing."""
-        return await ready(self._http)
+        return await self._calls.ready()
 
     # Tasks ----------------------------------------------------------------------------------------------------------
 
@@ -133,7 +137,7 @@ class AsyncTaskerClient(AsyncOversight):
     async def get_task(self, task_uuid: Id, *, wait_s: float | None = None) -> TaskResponse:
         """A task with its figures and what each step waits for; with `wait_s` once it has ended, or after so long."""
         operation, wait = OPERATIONS["get_task"], round(wait_s or 0, 3)
-        return await self._http.call(operation, {"task_uuid": task_uuid, "wait": wait or None}, wait_s=wait)
+        return await self._calls.call(operation, {"task_uuid": task_uuid, "wait": wait or None}, wait_s=wait)
 
     async def list_tasks(self, **which: Any) -> TaskListResponse:
         """A page of tasks, newest first. `which` are the fields of `tasker.operations.lists.ListTasks`: status (one, or
@@ -169,15 +173,15 @@ class AsyncTaskerClient(AsyncOversight):
 
     def watch_task(self, task_uuid: Id, *, cursor: str | None = None) -> AsyncGenerator[Update]:
         """Where a task and its steps stand and then what changes, until it has ended. A cut does not end it."""
-        return self._http.stream(OPERATIONS["watch_task"], {"task_uuid": task_uuid, "cursor": cursor})
+        return self._calls.stream(OPERATIONS["watch_task"], {"task_uuid": task_uuid, "cursor": cursor})
 
     def watch_tasks(self, *, namespace: str | None = None, cursor: str | None = None) -> AsyncGenerator[Update]:
         """Where each task that moves stands, from now on, or from the cursor of an update on."""
-        return self._http.stream(OPERATIONS["watch_tasks"], {"namespace": namespace, "cursor": cursor})
+        return self._calls.stream(OPERATIONS["watch_tasks"], {"namespace": namespace, "cursor": cursor})
 
     def watch_domain_events(self, *, cursor: str | None = None, **which: Any) -> AsyncGenerator[EventUpdate]:
         """Domain events as they are published, from now on or behind a cursor. `which`: name, namespace, task_uuid."""
-        return self._http.stream(OPERATIONS["watch_domain_events"], {**which, "cursor": cursor})
+        return self._calls.stream(OPERATIONS["watch_domain_events"], {**which, "cursor": cursor})
 
     async def list_batches(self, task_uuid: Id) -> list[BatchInfo]:
         """How far the batches of a task have come; those that have begun. Raises TaskNotFound."""

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tasker.model.errors import SettingsError
 
 DEFAULT = "default"
+GRPC, GRPCS = "grpc", "grpcs"
+SCHEMES = "http", "https", GRPC, GRPCS
 API_KEY_HEADER = "x-api-key"
 TIMEOUT_S = 30.0
 
@@ -26,7 +28,8 @@ class Profile:
     """A server, and how to call it. At most one of `api_key` and `token` is set; neither is ever printed."""
 
     url: str
-    """Up to where `/v1` begins, such as https://app.example/tasker."""
+    """Up to where `/v1` begins, such as https://app.example/tasker; over gRPC a host and a port: grpc://app.example:9190,
+    and grpcs://… where it is TLS."""
     api_key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     api_key_header: str = API_KEY_HEADER
@@ -35,20 +38,42 @@ class Profile:
 
     def __post_init__(self) -> None:
         place = urlsplit(self.url)
-        if place.scheme not in ("http", "https") or not place.hostname:
-            raise SettingsError(f'"{_shown(self.url)}" is no address of a server: write http://… or https://…')
+        if place.scheme not in SCHEMES or not place.hostname:
+            raise SettingsError(
+                f'"{_shown(self.url)}" is no address of a server: write http://…, https://…, grpc://… or grpcs://…'
+            )
         if place.username or place.password or place.query or place.fragment:
             raise SettingsError(f'"{_shown(self.url)}": give the address alone; a key goes into TASKER_API_KEY')
+        if self.is_grpc and (_port(place) is None or place.path.strip("/")):
+            raise SettingsError(f'"{self.url}": gRPC is at a host and a port: write {place.scheme}://HOST:PORT')
         if self.api_key and self.token:
             raise SettingsError(f"{self.url}: give an API key or a token, not both")
         if not self.timeout_s > 0:
             raise SettingsError(f"{self.url}: timeout_s is a number of seconds above 0, not {self.timeout_s}")
+
+    @property
+    def is_grpc(self) -> bool:
+        """Whether the server is spoken to over gRPC, and not over HTTP."""
+        return urlsplit(self.url).scheme in (GRPC, GRPCS)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is TLS."""
+        return urlsplit(self.url).scheme in ("https", GRPCS)
 
     def headers(self) -> dict[str, str]:
         """What proves who asks."""
         if self.api_key:
             return {self.api_key_header: self.api_key}
         return {"authorization": f"Bearer {self.token}"} if self.token else {}
+
+
+def _port(place: SplitResult) -> int | None:
+    """None also for one that is none."""
+    try:
+        return place.port
+    except ValueError:
+        return None
 
 
 def _shown(url: str) -> str:

@@ -130,16 +130,9 @@ class Call:
 
 
 def call_of(operation: Operation[Any], fields: Mapping[str, Any], *, behind: str | None = None) -> Call:
-    """The request for an operation; a field that is None is not said. A stream goes on `behind` an update's cursor.
-
-    Raises InvalidInput before anything is sent.
-    """
-    said = {name: value for name, value in fields.items() if value is not None}
-    try:
-        given = operation.given.model_validate(said).model_dump(mode="json", exclude_unset=True)
-    except ValidationError as error:
-        raise InvalidInput(message_of(error)) from None
-    place = PLACES[operation.name]
+    """The request for an operation. A stream goes on `behind` an update's cursor. Raises InvalidInput before anything
+    is sent."""
+    given, place = given_of(operation, fields), PLACES[operation.name]
     in_path = re.findall(r"\{(\w+)\}", place.path)
     path = place.path.format(**{name: quote(str(given.pop(name)), safe="") for name in in_path})
     if place.method in ("POST", "PUT", "PATCH"):
@@ -148,6 +141,15 @@ def call_of(operation: Operation[Any], fields: Mapping[str, Any], *, behind: str
     headers = {} if behind is None else {"last-event-id": behind}
     query = {name: _text(value) for name, value in given.items()}
     return Call(place.method, path, query, headers=headers, is_stream=operation.is_stream)
+
+
+def given_of(operation: Operation[Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The input of an operation as JSON has it; a field that is None is not said. Raises InvalidInput."""
+    said = {name: value for name, value in fields.items() if value is not None}
+    try:
+        return operation.given.model_validate(said).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as error:
+        raise InvalidInput(message_of(error)) from None
 
 
 def _text(value: Any) -> Any:

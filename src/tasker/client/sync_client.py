@@ -14,7 +14,7 @@ import httpx2
 from tasker.client.filling import Id, Identified, act_fields, bulk_fields, rerun_fields, task_fields
 from tasker.client.pauses import pause
 from tasker.client.profiles import Profile, find_profile
-from tasker.client.sync_http import Http, ready
+from tasker.client.sync_calls import Calls, wire
 from tasker.client.sync_oversight import Oversight
 from tasker.model.errors import WaitTimeout
 from tasker.model.states import TERMINAL_TASK_STATES
@@ -47,7 +47,8 @@ PAGE = 100
 
 
 class TaskerClient(Oversight):
-    """A client of a server. Without an address it is that of the environment, or of the user's profile.
+    """A client of a server, over HTTP, or over gRPC where the address begins with grpc:// or grpcs://. Without an
+    address it is that of the environment, or of the user's profile.
 
     What passes by itself (a broken connection, a busy server, a restart) is tried again, `attempts_max` times and for
     `retry_s` seconds at most; nothing happens twice by that. What the server refuses raises the errors of
@@ -69,8 +70,11 @@ class TaskerClient(Oversight):
     ) -> None:
         if not isinstance(profile, Profile):
             profile = find_profile(url, api_key=api_key, token=token, profile=profile)
-        self._http = Http(
-            profile, attempts_max=attempts_max, retry_s=retry_s, headers=headers or {}, transport=transport
+        self._calls = Calls(
+            profile,
+            wire(profile, headers or {}, transport),
+            attempts_max=attempts_max,
+            retry_s=retry_s,
         )
 
     def __enter__(self) -> TaskerClient:
@@ -83,20 +87,20 @@ class TaskerClient(Oversight):
 
     def close(self) -> None:
         """Closes the connections."""
-        self._http.close()
+        self._calls.wire.close()
 
     @property
     def url(self) -> str:
         """The server's address."""
-        return self._http.profile.url
+        return self._calls.profile.url
 
     def call(self, operation: str, /, **fields: Any) -> Any:
         """What any operation of `tasker.operations` answers, by its name and the fields of its input."""
-        return self._http.call(OPERATIONS[operation], fields)
+        return self._calls.call(OPERATIONS[operation], fields)
 
     def ready(self) -> dict[str, Any]:
         """What the server says of its health; raises nothing."""
-        return ready(self._http)
+        return self._calls.ready()
 
     # Tasks ----------------------------------------------------------------------------------------------------------
 
@@ -135,7 +139,7 @@ class TaskerClient(Oversight):
     def get_task(self, task_uuid: Id, *, wait_s: float | None = None) -> TaskResponse:
         """A task with its figures and what each step waits for; with `wait_s` once it has ended, or after so long."""
         operation, wait = OPERATIONS["get_task"], round(wait_s or 0, 3)
-        return self._http.call(operation, {"task_uuid": task_uuid, "wait": wait or None}, wait_s=wait)
+        return self._calls.call(operation, {"task_uuid": task_uuid, "wait": wait or None}, wait_s=wait)
 
     def list_tasks(self, **which: Any) -> TaskListResponse:
         """A page of tasks, newest first. `which` are the fields of `tasker.operations.lists.ListTasks`: status (one, or
@@ -171,15 +175,15 @@ class TaskerClient(Oversight):
 
     def watch_task(self, task_uuid: Id, *, cursor: str | None = None) -> Generator[Update]:
         """Where a task and its steps stand and then what changes, until it has ended. A cut does not end it."""
-        return self._http.stream(OPERATIONS["watch_task"], {"task_uuid": task_uuid, "cursor": cursor})
+        return self._calls.stream(OPERATIONS["watch_task"], {"task_uuid": task_uuid, "cursor": cursor})
 
     def watch_tasks(self, *, namespace: str | None = None, cursor: str | None = None) -> Generator[Update]:
         """Where each task that moves stands, from now on, or from the cursor of an update on."""
-        return self._http.stream(OPERATIONS["watch_tasks"], {"namespace": namespace, "cursor": cursor})
+        return self._calls.stream(OPERATIONS["watch_tasks"], {"namespace": namespace, "cursor": cursor})
 
     def watch_domain_events(self, *, cursor: str | None = None, **which: Any) -> Generator[EventUpdate]:
         """Domain events as they are published, from now on or behind a cursor. `which`: name, namespace, task_uuid."""
-        return self._http.stream(OPERATIONS["watch_domain_events"], {**which, "cursor": cursor})
+        return self._calls.stream(OPERATIONS["watch_domain_events"], {**which, "cursor": cursor})
 
     def list_batches(self, task_uuid: Id) -> list[BatchInfo]:
         """How far the batches of a task have come; those that have begun. Raises TaskNotFound."""

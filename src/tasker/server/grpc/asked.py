@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ class Asked:
     """What the request says, as plain values."""
     attempt: Attempt
     """The call, as the record of refused calls would have it."""
+    limit: asyncio.Timeout | None = None
+    """Ends the call when it takes too long."""
 
     async def call(self, operation: Operation[Any], fields: Mapping[str, Any] | None = None) -> Any:
         """What an operation answers to this caller; the request's own fields where none are given."""
@@ -30,11 +33,20 @@ class Asked:
     async def call_given(self, operation: Operation[Any], given: Any) -> Any:
         """The same for an input that is one already."""
         self.attempt.seeks(operation)
+        if self.limit is not None:
+            extend(self.limit, getattr(given, "wait", None), self.engine)
         return await call(self.engine, operation, self.principal, given)
 
     def given(self, operation: Operation[Any], fields: Mapping[str, Any] | None = None) -> Any:
         """The operation's input. Raises ValidationError."""
         return operation.given.model_validate(self.fields if fields is None else dict(fields))
+
+
+def extend(limit: asyncio.Timeout, wait_s: float | None, engine: Engine) -> None:
+    """A call that may wait has so much more time."""
+    if wait_s:
+        settings, now = engine.settings, asyncio.get_running_loop().time()
+        limit.reschedule(now + min(wait_s, settings.wait_s_max) + settings.request_timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

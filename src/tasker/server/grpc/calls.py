@@ -56,10 +56,7 @@ class Calls:
             principal = ANYBODY if method.is_open else await self.caller(context, attempt)
             async with asyncio.timeout(settings.request_timeout_s) as limit:
                 fields = self.read(known.input_type, request)
-                if wait_s := fields.get("wait_s"):
-                    now = asyncio.get_running_loop().time()
-                    limit.reschedule(now + min(wait_s, settings.wait_s_max) + settings.request_timeout_s)
-                found = await method.answer(Asked(self.engine, principal, fields, attempt))
+                found = await method.answer(Asked(self.engine, principal, fields, attempt, limit))
             return written(known.output_type, found).SerializeToString()
 
         async def call(request: bytes, context: Context) -> bytes:

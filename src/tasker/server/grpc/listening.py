@@ -25,6 +25,8 @@ from tasker.server.grpc.methods import METHODS, STREAMS
 _health: Any = health  # its module for asyncio is untyped
 _KEEPALIVE_MS = 60_000
 """So often a silent client is asked whether it is still there: else the stream of one that is gone stayed open."""
+_PINGS_MS = 5_000
+"""So often clients may ask the same of the server; who asks more often is cut off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ class GrpcServer:
                 ("grpc.max_concurrent_streams", settings.streams_max),
                 ("grpc.so_reuseport", int(self._listening.is_shared)),
                 ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+                ("grpc.http2.min_ping_interval_without_data_ms", _PINGS_MS),
             ]
         )
         server.add_generic_rpc_handlers(tuple(handlers(self._calls)))

@@ -11,7 +11,12 @@ from pydantic import BaseModel, TypeAdapter
 from tasker.model.errors import DatabaseUnavailable, InvalidInput, NotFound
 from tasker.operations import OPERATIONS, Operation, health
 from tasker.operations.health import Check
+from tasker.operations.worker_sessions import PERMISSION
 from tasker.server.grpc.asked import Asked, Fields
+from tasker.server.rest.body import check_of_worker, check_value, read_object
+
+JSON = "given_json"
+"""The field with the input as JSON."""
 
 
 async def alive(asked: Asked) -> health.Health:
@@ -78,8 +83,10 @@ def _described(name: str) -> Fields:
 async def call_operation(asked: Asked) -> Fields:
     """What the operation answers, as JSON."""
     one = _named(asked, is_stream=False)
-    answer = await asked.call_given(one, _given(asked, one))
-    return {"answer": _adapter(one.name).dump_python(answer, mode="json")}
+    answer, write = await asked.call_given(one, _given(asked, one)), _adapter(one.name)
+    if JSON in asked.fields:
+        return {"answer_json": write.dump_json(answer)}
+    return {"answer": write.dump_python(answer, mode="json")}
 
 
 def watch_operation(asked: Asked) -> tuple[Operation[Any], Any]:
@@ -90,6 +97,8 @@ def watch_operation(asked: Asked) -> tuple[Operation[Any], Any]:
 
 def item(asked: Asked, found: Any) -> Fields:
     """An item of a stream, as JSON."""
+    if JSON in asked.fields:
+        return {"answer_json": found.model_dump_json().encode()}
     return {"answer": found.model_dump(mode="json")}
 
 
@@ -99,8 +108,14 @@ def _adapter(name: str) -> TypeAdapter[Any]:
 
 
 def _given(asked: Asked, one: Operation[Any]) -> Any:
-    """Read as REST reads a body. Raises ValidationError."""
-    return one.given.model_validate_json(orjson.dumps(asked.fields.get("given", {})), strict=True)
+    """Read as REST reads a body. Raises ValidationError, MalformedRequest, RequestTooLarge."""
+    said = asked.fields.get("given", {})
+    if JSON in asked.fields:
+        if said:
+            raise InvalidInput(f"given: the input comes as given or as {JSON}, not both")
+        check = check_of_worker if one.permission == PERMISSION else check_value
+        said = read_object(asked.fields[JSON], JSON, lambda value: check(value, asked.engine.settings))
+    return one.given.model_validate_json(orjson.dumps(said), strict=True)
 
 
 def _named(asked: Asked, *, is_stream: bool) -> Operation[Any]:

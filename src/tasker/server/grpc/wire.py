@@ -142,6 +142,8 @@ def _converter_of_one(field: FieldDescriptor) -> Convert:
         return lambda word: numbers[str(word)]
     if field.message_type is not None:
         return _converter_to_message(field.message_type)
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return bytes
     return {
         FieldDescriptor.CPPTYPE_STRING: _text,
         FieldDescriptor.CPPTYPE_BOOL: bool,

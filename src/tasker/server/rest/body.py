@@ -51,13 +51,18 @@ async def read_json(
     if not content.strip():
         return {}
     _check_kind(request)
+    return read_object(content, "the body", lambda value: check(value, settings))
+
+
+def read_object(content: bytes, what: str, check: Callable[[Any], None]) -> dict[str, Any]:
+    """The JSON object that `what` is. Raises MalformedRequest, and what the check raises."""
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise MalformedRequest(f"the body is not JSON: {error}") from error
+        raise MalformedRequest(f"{what} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise MalformedRequest("the body is JSON, but no object")
-    check(value, settings)
+        raise MalformedRequest(f"{what} is JSON, but no object")
+    check(value)
     return cast("dict[str, Any]", value)
 
 
