@@ -35,7 +35,7 @@ from tasker.store.replies import Submitted
 from tasker.store.verbs import Submit, Verbs
 from tasker.store.waits import ended_tasks
 from tasker.submission import Submission, SubmittedTask, TaskRequest, submitted
-from tasker.templates import load_paths
+from tasker.templates import load_given
 from tasker.templates.publishing import Published, publish
 from tasker.transport.opening import choose_transport, open_transport
 from tasker.transport.seam import Transport
@@ -108,7 +108,7 @@ class Tasker(BreakerCalls):
             raise
 
     async def _start(self) -> None:
-        templates = self._load_templates()
+        templates = load_given(self._templates, environment=self.settings.env)
         if self._wants_worker and self._handlers:
             for template in templates:
                 check_handlers(template, self._handlers, self._queues)
@@ -168,6 +168,10 @@ class Tasker(BreakerCalls):
         """Ends the waiting of a stop() under way: steps that still run are handed back."""
         if self._worker is not None:
             self._worker.hurry()
+
+    async def drained(self) -> None:
+        """Returns when the worker of this process has stopped because an operator drained it; never without one."""
+        await (self._worker.drained() if self._worker else asyncio.Event().wait())
 
     # Tasks ----------------------------------------------------------------------------------------------------------
 
@@ -368,11 +372,6 @@ class Tasker(BreakerCalls):
         if self._pool is None:
             raise NotStarted("this Tasker is not started: use `async with Tasker(...)`, or await start()")
         return self._pool
-
-    def _load_templates(self) -> list[Template]:
-        paths = [one for one in self._templates if not isinstance(one, Template)]
-        loaded = load_paths(paths, environment=self.settings.env) if paths else ()
-        return [*(one.template for one in loaded), *(one for one in self._templates if isinstance(one, Template))]
 
     async def _ask(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What `work` answers on a connection of the pool; after a lost one on another, because a restart of the

@@ -30,13 +30,13 @@ NOT_READ = {
     *("breaker_moves", "breaker_signals", "refusals"),
     *("template_events", "event_subscribers", "event_deliveries"),
     *("transport", "messages", "publisher"),
-    "remote_sessions",
+    *("remote_sessions", "session_notes", "fleet_acts"),
 }
 """Tables that confined callers have no business with, whatever the namespace."""
 OF_ALL = {"sessions", "fields"}
 """Workers, and the paths of search fields, belong to the installation."""
 DEFINERS = {
-    *("reached_namespaces", "submit_confined", "act_confined", "publish_confined"),
+    *("reached_namespaces", "submit_confined", "act_confined", "publish_confined", "act_on_queue"),
     *(
         "find_task_ids",
         "search_tasks",

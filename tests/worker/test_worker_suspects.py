@@ -26,7 +26,7 @@ async def _lose(sql: Sql, client: Tasker, count: int) -> list[UUID]:
     contexts = [orjson.dumps({"n": n}).decode() for n in range(count)]
     tasks = [row[0] for row in await sql.connection.fetch(submit, contexts)]
     lost = await sql.value("select tasker_engine.open_session(gen_random_uuid(), 'lost', 'elsewhere', 1, 1000)")
-    names = [step.handler.callable for step in client._load_templates()[0].steps]
+    names = await sql.value("select array_agg(distinct handler) from tasker_engine.channels")
     channels = [
         row[0] for row in await sql.connection.fetch("select * from tasker_engine.serve($1, $2, null)", lost, names)
     ]

@@ -21,6 +21,8 @@ STARTUP_CODES = range(USAGE, TIMEOUT + 1)
 FAULT = 70
 AWAY = 75
 """Of a worker process that did not find the database which its parent had found: it is started again."""
+DRAINED = 76
+"""Of a worker process that an operator drained: none takes its place."""
 INTERRUPTED = 130
 
 

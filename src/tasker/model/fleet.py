@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 
@@ -129,3 +129,133 @@ class NamespaceInfo:
     versions: int
     handlers: int
     sessions: int
+
+
+WorkerAction = Literal["pause", "drain", "resume"]
+QueueAction = Literal["pause", "resume"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerVersion:
+    """A handler that a worker announced; its version is "" where it said none."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """A worker process with all that is known of it."""
+
+    session_uuid: UUID
+    name: str
+    host: str
+    pid: int
+    version: str
+    """Of Tasker, or of the SDK; "" where it said none."""
+    transport: str
+    """direct, or gateway: it works through a server."""
+    state: str
+    """running, paused, draining or ended."""
+    namespaces: tuple[str, ...]
+    queues: tuple[str, ...]
+    handlers: tuple[HandlerVersion, ...]
+    held: int
+    """Steps that it runs now."""
+    is_idle: bool
+    stale_outcomes: int
+    started_at: datetime
+    beat_at: datetime
+    silent_s: float
+    lease_s: float
+    wanted_by: str | None
+    """Who paused, drained or resumed it last, with `wanted_reason` and `wanted_at`."""
+    wanted_reason: str | None
+    wanted_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str | None
+    is_loss: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerActed:
+    """What an operator did to a worker, and how it is then."""
+
+    action: str
+    session_uuid: UUID
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePause:
+    """A pause of queues of a namespace. `queue` and `handler` None: every one; `until` None: until it is resumed."""
+
+    queue: str | None
+    handler: str | None
+    actor: str
+    reason: str | None
+    since: datetime
+    until: datetime | None
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueInfo:
+    """A queue of a namespace, with what lies in it."""
+
+    namespace: str
+    queue: str
+    handlers: tuple[str, ...]
+    ready: int
+    oldest_s: float | None
+    workers: int
+    """Living ones that serve it and take work."""
+    paused: str | None
+    """Why nothing of it is handed out; None: it is not paused as a whole."""
+    pauses: tuple[QueuePause, ...]
+    """All that hold it, or some of its handlers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRecord:
+    """A pause, in force or over."""
+
+    namespace: str
+    queue: str | None
+    handler: str | None
+    actor: str
+    reason: str | None
+    since: datetime
+    until: datetime | None
+    ended_at: datetime | None
+    ended_by: str | None
+    end_reason: str | None
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueActed:
+    """What an operator did to queues. `is_paused`: something holds them still, or again."""
+
+    action: str
+    namespace: str
+    queue: str | None
+    handler: str | None
+    since: datetime
+    until: datetime | None
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetFigures:
+    """What holds work up; no count of steps goes beyond the limit that was asked for."""
+
+    unserved_steps: int
+    """Ready, and no living worker has their handler."""
+    paused_steps: int
+    """Ready, in a queue that is paused."""
+    pauses: int
+    running_workers: int
+    paused_workers: int
+    draining_workers: int

@@ -8,6 +8,7 @@ turn itself.)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -71,6 +72,8 @@ async def open_worker_session(access: Access, given: words.OpenSession) -> words
             system_dependencies=[one.system_dependency for one in given.handlers],
             queues=given.queues,
         )
+        names, versions = [one.name for one in given.handlers], [one.version for one in given.handlers]
+        await session.verbs.describe_session(connection, number, given.version, names, versions)
         return await session.remote.serve(connection, number)
 
     serving = await session.turning.ask(opened)
@@ -111,6 +114,7 @@ async def beat_worker_session(access: Access, given: words.Beat) -> words.BeatHe
         gone=answers.gone(reply),
         idle_peers=reply.idle_peers,
         serving=[words.Served.model_validate(one) for one in serving],
+        wanted=cast("Any", reply.wanted),
     )
 
 

@@ -27,6 +27,7 @@ class ServedHandler(Given):
     name: Name
     pool: int = Field(default=1, ge=1, le=8, description="Which kind of slot its steps need: 1, 2, …")
     system_dependency: Word = Field(default="", description="The outside system that it depends on.")
+    version: Word = Field(default="", description="The handler's version, for people.")
 
 
 class OpenSession(Given):
@@ -36,6 +37,7 @@ class OpenSession(Given):
     name: Name = Field(description="What people know the worker by.", examples=["host-7:4711"])
     host: Word = ""
     pid: int = Field(default=0, ge=0, lt=2**31)
+    version: Word = Field(default="", description="The worker's own version, for people.")
     handlers: list[ServedHandler] = Field(min_length=1, max_length=10_000, examples=[[{"name": "charge"}]])
     queues: list[Name] | None = Field(default=None, max_length=1000, description="Serve only these; null: all.")
     namespaces: list[Name] | None = Field(
@@ -253,6 +255,9 @@ class BeatHeard(Answer):
     gone: list[LostAttempt]
     idle_peers: int
     serving: list[Served]
+    wanted: Literal["paused", "drained"] | None = Field(
+        default=None, description="What an operator wants: take nothing new; drained: and end when all is done."
+    )
 
 
 class BatchMember(Answer):

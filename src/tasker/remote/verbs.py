@@ -121,7 +121,17 @@ class GatewayVerbs(Verbs):
             return Reply(session_ended=True)
         if not answer["session_ended"]:
             self._serving[session] = _channels(answer)
-        return Reply(gone=_gone(answer), idle_peers=answer["idle_peers"], session_ended=answer["session_ended"])
+        return Reply(
+            gone=_gone(answer),
+            idle_peers=answer["idle_peers"],
+            session_ended=answer["session_ended"],
+            wanted=answer.get("wanted"),
+        )
+
+    async def describe_session(
+        self, connection: Connection, session: int, version: str, handlers: Sequence[str], versions: Sequence[str]
+    ) -> None:
+        """The session was opened with all of it."""
 
     async def load(self, connection: Connection, task_ids: Sequence[UUID], numbers: Sequence[int]) -> Reply:
         """See Verbs."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
+from tasker import __version__
 from tasker.client.profiles import Profile, find_profile
 from tasker.handlers import discover
 from tasker.handlers.events import events_of
@@ -86,10 +87,20 @@ class RemoteWorker:
                 "publishers and subscribers of domain events need the database: run them in a process that has it"
             )
         served = [
-            {"name": name, "pool": POOLS.index(found[name].pool) + 1, "system_dependency": system}
+            {
+                "name": name,
+                "pool": POOLS.index(found[name].pool) + 1,
+                "system_dependency": system,
+                "version": found[name].version,
+            }
             for name, system in zip(offers(found), system_dependencies(found) or [""] * len(found), strict=True)
         ]
-        about: dict[str, Any] = {"handlers": served, "queues": queues, "namespaces": namespaces}
+        about: dict[str, Any] = {
+            "handlers": served,
+            "queues": queues,
+            "namespaces": namespaces,
+            "version": __version__,
+        }
         profile = profile or find_profile(url, api_key=api_key, token=token)
         way = GatewayWay(profile, GatewayVerbs(about))
         self._worker = Worker(way, settings.model_copy(update=changes), found)
@@ -113,6 +124,10 @@ class RemoteWorker:
     async def stop(self, drain_s: float | None = None) -> None:
         """Lets running steps finish (for `drain_s`, or the setting), and hands back the rest."""
         await self._worker.stop(drain_s)
+
+    async def drained(self) -> None:
+        """Returns when the worker has stopped because an operator drained it."""
+        await self._worker.drained()
 
     def hurry(self) -> None:
         """Ends the waiting of a stop() under way: steps that still run are handed back."""

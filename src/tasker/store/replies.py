@@ -78,6 +78,8 @@ class Reply:
     next_due_s: float | None = None
     idle_peers: int = 0
     session_ended: bool = False
+    wanted: str | None = None
+    """What an operator wants of the session: paused or drained; None: that it works."""
 
 
 def read_reply(rows: Iterable[Any]) -> Reply:
@@ -129,3 +131,5 @@ def _read_other(
         reply.next_due_s = orjson.loads(info or "{}").get("due_s")
     elif kind == "peers":
         reply.idle_peers = orjson.loads(info or "{}")["idle"]
+    elif kind == "wanted":
+        reply.wanted = payload

@@ -83,6 +83,7 @@ class Verbs:
         self._beat = call("beat", "int bool bigint uuid[] int[] int[] float8[] uuid[] int[] int[]")
         self._open_session = call("open_session", "uuid text text int float8")
         self._serve = call("serve_guarded", "int text[] text[] text[]")
+        self._describe_session = call("describe_session", "int text text[] text[]")
         self._end_session = call("end_session", "int text bool")
         self._end_process = call("end_process", "text int text bool")
         self._live_processes = call("live_processes", "text")
@@ -220,6 +221,13 @@ class Verbs:
         with translating():
             rows = await connection.fetch(self._serve, session, handlers, system_dependencies, queues)
         return [(row[0], row[1]) for row in rows]
+
+    async def describe_session(
+        self, connection: Connection, session: int, version: str, handlers: Sequence[str], versions: Sequence[str]
+    ) -> None:
+        """What a worker says of itself: its version, and its handlers with the version of each ("": none)."""
+        with translating():
+            await connection.fetchval(self._describe_session, session, version, handlers, versions)
 
     async def end_session(self, connection: Connection, session: int, reason: str, *, is_loss: bool) -> int:
         """Ends a session and releases up to 100 of its steps; how many it released."""

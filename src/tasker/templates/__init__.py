@@ -2,7 +2,7 @@
 
 from tasker.model.problem import Problem
 from tasker.templates.definition import differences, digest, from_definition, to_definition
-from tasker.templates.loading import Loaded, load_file, load_paths, load_text
+from tasker.templates.loading import Loaded, load_file, load_given, load_paths, load_text
 from tasker.templates.schemas import check_inputs, check_result
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "digest",
     "from_definition",
     "load_file",
+    "load_given",
     "load_paths",
     "load_text",
     "to_definition",

@@ -67,6 +67,14 @@ def load_file(path: str | Path, *, environment: str | None = None) -> Loaded:
     return load_text(text, name=name, environment=environment)
 
 
+def load_given(given: Iterable[str | Path | Template], environment: str | None = None) -> list[Template]:
+    """The templates of these paths, as load_paths has them, and then those that are templates already."""
+    known = list(given)
+    paths = [one for one in known if not isinstance(one, Template)]
+    loaded = load_paths(paths, environment=environment) if paths else ()
+    return [*(one.template for one in loaded), *(one for one in known if isinstance(one, Template))]
+
+
 def load_paths(paths: Iterable[str | Path], environment: str | None = None) -> tuple[Loaded, ...]:
     """The templates of files, of folders (all *.yaml and *.yml in them and below, hidden ones left out) and of globs.
 

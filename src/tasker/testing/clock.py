@@ -21,7 +21,7 @@ from tasker.store.connection import Connection
 _TIMED = re.compile(
     r"select \* from \w+\.(submit|submit_here|report|report_awaited|claim|beat|checkpoint|open_session|end_session"
     r"|sweep|prune|act|take_events|settle_events|take_deliveries|settle_deliveries|hold_events|subscribe"
-    r"|add_to_dlq|update_dlq|requeue_dlq|rerun|create_job|drive_job|act_on_breaker)\((.*)\)",
+    r"|add_to_dlq|update_dlq|requeue_dlq|rerun|create_job|drive_job|act_on_breaker|act_on_queue|act_on_session)\((.*)\)",
     re.DOTALL,
 )
 

@@ -86,6 +86,7 @@ class Turns:
         self._is_uncertain = False
         self.session_ended = False
         self.is_draining = False
+        self._is_held_off = False
 
     # What others tell the loop --------------------------------------------------------------------------------------
 
@@ -98,7 +99,7 @@ class Turns:
         """Submits so many tasks in the next turn, if the loop has nothing else to do and may have room for them; else
         answers None at once."""
         is_free = self._is_resting and self.is_idle and not self.is_draining and not self._submissions
-        if not is_free or count > sum(self._room()):
+        if self._is_held_off or not is_free or count > sum(self._room()):
             return None
         self._wake.set()
         return await self._submissions.put(prepare)
@@ -126,6 +127,12 @@ class Turns:
                 self._forget_alone()
             else:
                 self.executor.stop(held)
+
+    def hold_off(self, is_held_off: bool) -> None:
+        """Whether the session is to take nothing new for now: the database would grant it nothing."""
+        if self._is_held_off and not is_held_off:
+            self.wake()
+        self._is_held_off = is_held_off
 
     def drain(self) -> None:
         """Take nothing more; what has not started goes back."""
@@ -193,7 +200,7 @@ class Turns:
 
     def _may_claim(self) -> bool:
         """True when something may be there, with room for a good part of it or after a while without a claim."""
-        if self.session_ended or self._alone is not None:
+        if self.session_ended or self._is_held_off or self._alone is not None:
             return False
         since_s = time.monotonic() - self._claimed_at
         if not self._is_hungry and since_s < self._poll_s:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID, uuid4
 
+from tasker import __version__
 from tasker.handlers import Handler
 from tasker.handlers.api_closing import close_api_clients
 from tasker.handlers.resolution import offers, system_dependencies
@@ -89,6 +90,8 @@ class Worker:
         self._ready = asyncio.Event()
         self._hurried = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
+        self._is_drained = asyncio.Event()
 
     @property
     def counts(self) -> Counter[str]:
@@ -119,6 +122,10 @@ class Worker:
             await asyncio.wait([self._main], timeout=_GOODBYE_S)
         self._main.cancel()
         await asyncio.gather(self._main, return_exceptions=True)
+
+    async def drained(self) -> None:
+        """Returns when the worker has stopped because an operator drained it."""
+        await self._is_drained.wait()
 
     def hurry(self) -> None:
         """Ends a stop() under way: what still runs is handed back."""
@@ -227,15 +234,19 @@ class Worker:
         session = await self._verbs.open_session(
             connection, uuid4(), self._name, host_name(), os.getpid(), self._settings.lease_s
         )
+        offered = offers(self._handlers)
+        versions = [self._handlers[name].version for name in offered]
+        await self._verbs.describe_session(connection, session, __version__, offered, versions)
         self._serve(
             await self._verbs.serve(
                 connection,
                 session,
-                offers(self._handlers),
+                offered,
                 self._queues,
                 system_dependencies=system_dependencies(self._handlers),
             )
         )
+        self.turns.hold_off(False)
         self.turns.enter_session(session)
         await self._listen(connection)
         self._is_open = True
@@ -246,11 +257,12 @@ class Worker:
 
     async def _say_goodbye(self, connection: Connection) -> None:
         """Ends the session, as far as the database answers; its lease ends it otherwise."""
+        reason = "stopped" if self._draining is None else "drained"
         try:
             async with asyncio.timeout(_GOODBYE_S):
                 if connection.is_closed():
                     connection = await self._connect()
-                while await self._verbs.end_session(connection, self.turns.session, "stopped", is_loss=False):
+                while await self._verbs.end_session(connection, self.turns.session, reason, is_loss=False):
                     pass
                 await connection.close()
         except Exception as error:
@@ -293,12 +305,20 @@ class Worker:
             return
         self.idle_peers = reply.idle_peers
         self.turns.lost(reply.gone)
+        self.turns.hold_off(reply.wanted is not None)
+        if reply.wanted == "drained" and self._draining is None:
+            log.info("an operator drains this worker", session=session)
+            self._draining = asyncio.create_task(self._drain())
         if len(channels) != len(self.turns.serving.channels):
             self._serve(channels)
             self.turns.wake()
         if reply.session_ended:
             self.turns.session_ended = True
             self.turns.wake()
+
+    async def _drain(self) -> None:
+        await self.stop()
+        self._is_drained.set()
 
     def _serve(self, channels: list[tuple[int, str]]) -> None:
         pools = [POOLS.index(self._handlers[handler].pool) + 1 for _, handler in channels]

@@ -105,7 +105,7 @@ async def _work(work: Work, watches_parent: bool, started: Callable[[], None]) -
         return exits.AWAY if watches_parent and isinstance(error, _AWAY) else exits.exit_code(error)
     collect_less()
     started()
-    await stopping.wait()
+    code = await _until_done(tasker, stopping)
     drained = asyncio.create_task(tasker.stop())
     hurried = asyncio.create_task(at_once.wait())
     await asyncio.wait([drained, hurried], return_when=asyncio.FIRST_COMPLETED)
@@ -113,7 +113,17 @@ async def _work(work: Work, watches_parent: bool, started: Callable[[], None]) -
         tasker.hurry()
     await drained
     hurried.cancel()
-    return 0
+    return code if watches_parent else 0
+
+
+async def _until_done(tasker: Tasker | RemoteWorker, stopping: asyncio.Event) -> int:
+    """Works until a signal, or until an operator has drained the worker; the exit code for a parent."""
+    asked, drained = asyncio.create_task(stopping.wait()), asyncio.create_task(tasker.drained())
+    await asyncio.wait([asked, drained], return_when=asyncio.FIRST_COMPLETED)
+    code = exits.DRAINED if drained.done() else exits.OK
+    asked.cancel()
+    drained.cancel()
+    return code
 
 
 def _made(work: Work) -> Tasker | RemoteWorker:

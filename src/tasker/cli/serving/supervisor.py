@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from subprocess import PIPE
 
-from tasker.cli.exits import STARTUP_CODES
+from tasker.cli.exits import DRAINED, STARTUP_CODES
 from tasker.cli.serving.child import Work, work_in_foreground
 from tasker.embedded import start
 from tasker.model.errors import TaskerError
@@ -86,6 +86,9 @@ class Supervisor:
             if code in STARTUP_CODES:
                 self._signalled()
                 return code
+            if code == DRAINED:
+                log.info("a worker process was drained", pid=pid)
+                return 0
             log.warning("a worker process ended; starting another", pid=pid, exit_code=code)
             while not await end_sessions(self._dsn, pid, f"its process died (exit code {code})", is_loss=True):
                 if await self._is_stopping_within(RESTART_MAX_S):

@@ -50,10 +50,12 @@ begin
   return taken;
 end $$;
 
--- unserved: what has waited in lanes that no living session serves. A lane's steps wait in the order in which they came:
+-- unserved: what has waited in lanes that no living session serves, and that were not paused meanwhile. A lane's steps wait in the order in which they came:
 -- its first one tells whether to look further.
 create or replace function tasker_engine.unserved(_since timestamptz, _most int)
 returns table (lane int, seq bigint, task_id uuid) language plpgsql stable set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
+declare
+  paused int[] := tasker_engine.channels_paused_since(_since);
 begin
   return query
   select r.lane, r.seq, r.task_id
@@ -67,6 +69,7 @@ begin
     order by n.seq limit _most) r
   where not exists (select from tasker_engine.session_channels sc join tasker_engine.sessions s on s.session_id = sc.session_id
                     where sc.channel_id = c.channel_id and s.ended_at is null)
+    and c.channel_id <> all (paused)
     and tasker_engine.is_stranded(r.task_id, r.number, _since)
   limit _most;
 end $$;

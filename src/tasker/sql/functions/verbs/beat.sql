@@ -1,18 +1,25 @@
 -- beat: keeps a session alive, notes which steps have really started (and how many seconds ago), and names the attempts
--- that the worker holds no longer. Answers session_ended, gone rows and `peers` (info.idle: other sessions that idle).
+-- that the worker holds no longer. Answers session_ended, gone rows, `peers` (info.idle: other sessions that idle) and, where an
+-- operator wants something of the session, `wanted` (payload paused or drained).
 create or replace function tasker_engine.beat(
   _session int, _is_idle boolean, _stale_outcomes bigint,
   _started_tasks uuid[], _started_numbers int[], _started_attempts int[], _started_ago_s double precision[],
   _held_tasks uuid[], _held_numbers int[], _held_attempts int[], _now timestamptz default null)
 returns setof tasker_engine.reply language plpgsql as $$
+declare
+  wanted_now text;
 begin
   perform tasker_engine.require_read_committed();
   _now := tasker_engine.clock(_now);
   update tasker_engine.sessions
-  set beat_at = greatest(beat_at, _now), is_idle = _is_idle, stale_outcomes = stale_outcomes + _stale_outcomes
-  where session_id = _session and ended_at is null;
+  set beat_at = greatest(beat_at, _now), is_idle = _is_idle and wanted is null, stale_outcomes = stale_outcomes + _stale_outcomes
+  where session_id = _session and ended_at is null
+  returning wanted into wanted_now;
   if not found then
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
+  end if;
+  if wanted_now is not null then
+    return query select 'wanted', null::uuid, null::int, null::int, null::int, null::int, wanted_now, null::json;
   end if;
   with picked as (
     select s.task_id, s.number, b.ago_s

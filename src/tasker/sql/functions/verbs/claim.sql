@@ -3,7 +3,7 @@
 -- What has come due is promoted first, then probes of half-open breakers are taken. Namespaces take turns; inside one the lane
 -- with the most urgent head comes first. With _may_be_alone a suspect (a step that lost its worker) may be granted, alone: the
 -- worker then finishes what it holds, and runs it with nothing beside it. Answers batch, grant, inputs and result rows, or,
--- where nothing waits, `next`.
+-- where nothing waits, `next`. A session that an operator has paused is granted nothing.
 create or replace function tasker_engine.claim(
   _session int, _channels int[], _pools int[], _free int[], _may_be_alone boolean, _now timestamptz default null)
 returns setof tasker_engine.reply language plpgsql as $$
@@ -22,7 +22,11 @@ begin
   end if;
   _now := tasker_engine.clock(_now);
   perform tasker_engine.promote_due(_now - make_interval(secs => tasker_engine.setting('due_lookback_s')), 200, _now);
-  if turn = 2 and tasker_engine.is_any_in_trouble() then
+  if turn = 3 then
+    _channels := '{}';
+    _pools := '{}';
+  elsif turn = 2 and tasker_engine.is_any_in_trouble() then
+    select * into _channels, _pools from tasker_engine.unpaused(_channels, _pools);
     select * into probes from tasker_engine.take_probes(_channels, _pools, _free, _may_be_alone);
     select * into _channels, _pools from tasker_engine.passable(_channels, _pools);
     _free := probes.free;
@@ -42,7 +46,7 @@ begin
   end if;
   if cardinality(task_ids) = 0 then
     return query select 'next', null::uuid, null::int, null::int, null::int, null::int, null::text, json_build_object('due_s',
-      case when turn = 2 then tasker_engine.next_due_or_probe_s(_now) else tasker_engine.next_due_s(_now) end);
+      case when turn >= 2 then tasker_engine.next_due_or_probe_s(_now) else tasker_engine.next_due_s(_now) end);
     return;
   end if;
   return query select * from tasker_engine.grant_steps(_session, task_ids, places, _now);

@@ -63,16 +63,19 @@ begin
   update tasker_engine.channels c set breaker_id = d.breaker_id from differing d where c.channel_id = d.channel_id;
 end $$;
 
--- guard_sessions: those that serve one of these channels look at breakers from now on, if the channel belongs to one.
+-- guard_sessions: those that serve one of these channels look at breakers and pauses from now on, if the channel belongs to a
+-- breaker, or is paused.
 create or replace function tasker_engine.guard_sessions(_channels int[]) returns void language plpgsql as $$
+declare
+  paused int[] := tasker_engine.paused_channels();
 begin
   perform from tasker_engine.sessions s
   where s.ended_at is null and not s.is_guarded and s.session_id in (
     select sc.session_id from tasker_engine.session_channels sc join tasker_engine.channels c on c.channel_id = sc.channel_id
-    where c.breaker_id is not null and sc.channel_id = any (_channels))
+    where (c.breaker_id is not null or c.channel_id = any (paused)) and sc.channel_id = any (_channels))
   order by s.session_id for no key update of s;
   update tasker_engine.sessions s set is_guarded = true
   where s.ended_at is null and not s.is_guarded and s.session_id in (
     select sc.session_id from tasker_engine.session_channels sc join tasker_engine.channels c on c.channel_id = sc.channel_id
-    where c.breaker_id is not null and sc.channel_id = any (_channels));
+    where (c.breaker_id is not null or c.channel_id = any (paused)) and sc.channel_id = any (_channels));
 end $$;

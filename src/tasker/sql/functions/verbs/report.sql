@@ -30,7 +30,6 @@ begin
     perform tasker_engine.drop_grants(_session, _finished_grants);
   end if;
   if turn = 0 then
-    _channels := '{}';
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
   end if;
   if _may_wait then
@@ -75,12 +74,13 @@ begin
     recorded_tasks := recorded_tasks || grown.recorded_tasks;
     recorded_numbers := recorded_numbers || grown.recorded_numbers;
   end if;
-  if turn = 2 and tasker_engine.concern_breakers(_kinds, _payloads) then
+  if turn >= 2 and tasker_engine.concern_breakers(_kinds, _payloads) then
     select * into _channels, _pools from tasker_engine.tell_breakers(held, _task_ids, _numbers, _attempts, _kinds, _payloads,
       recorded_tasks, recorded_numbers, _channels, _pools, _now);
   end if;
   if cardinality(recorded_tasks) > 0 then
-    return query select * from tasker_engine.advance(_session, held, done_tasks, done_numbers, changes, _channels, _pools, _free, _now);
+    return query select * from tasker_engine.advance(_session, held, done_tasks, done_numbers, changes,
+      case when turn in (0, 3) then '{}' else _channels end, _pools, _free, _now);
   end if;
   if cardinality(recorded_tasks) < cardinality(_task_ids) then
     return query select * from tasker_engine.verdicts(_session, locked, _task_ids, _numbers, _attempts, recorded_tasks, recorded_numbers);

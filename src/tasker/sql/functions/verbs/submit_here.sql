@@ -16,7 +16,10 @@ begin
   if turn = 0 then
     return query select 'session_ended', null::uuid, null::int, null::int, null::int, null::int, null::text, null::json;
   else
-    if turn = 2 and tasker_engine.is_any_in_trouble() then
+    if turn = 3 then
+      _channels := '{}';
+      _pools := '{}';
+    elsif turn = 2 and tasker_engine.is_any_in_trouble() then
       select * into _channels, _pools from tasker_engine.passable(_channels, _pools);
     end if;
     taker := row(_session, _channels, _pools, _free);

@@ -15,6 +15,7 @@ declare
   judged int;
   driven int;
   breakers int;
+  resumed int;
   pruned int;
 begin
   perform tasker_engine.require_read_committed();
@@ -39,6 +40,7 @@ begin
   from (select distinct g.session_id from tasker_engine.grants g join tasker_engine.sessions s using (session_id)
         where s.ended_at is not null limit 4) g;
   promoted := tasker_engine.promote_due('-infinity', 500, _now);
+  resumed := tasker_engine.sweep_pauses(_now);
   overdue := tasker_engine.fail_overdue(100, _now);
   unserved := tasker_engine.fail_unserved(100, _now);
   perform tasker_engine.raise_bounds(_now);
@@ -50,5 +52,5 @@ begin
   return jsonb_build_object('is_leader', true,
     'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100 or judged >= 200 or driven >= 20 or pruned >= 200,
     'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved, 'judged', judged, 'driven', driven,
-    'breakers', breakers, 'pruned', pruned);
+    'breakers', breakers, 'resumed', resumed, 'pruned', pruned);
 end $$;

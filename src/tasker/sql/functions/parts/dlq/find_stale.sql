@@ -56,7 +56,8 @@ begin
 end $$;
 
 -- judge_staleness: for how long tasks have stood still, and how long they may. Whatever moves in a task counts, a checkpoint
--- too; a step that runs has at least its timeout. health: healthy, warning (from four fifths on) or stale.
+-- too; a step that runs has at least its timeout. health: healthy, warning (from four fifths on), stale, or paused: a ready step of
+-- it waits in a queue that an operator has paused, and time counts anew when that ends.
 create or replace function tasker_engine.judge_staleness(_task_ids uuid[], _now timestamptz)
 returns table (
   task_id uuid, state tasker_engine.state, since timestamptz, still_s double precision, age_s double precision,
@@ -67,12 +68,13 @@ begin
   return query
   with known as (
     select t.*, coalesce(p.lifecycle, '{}') as cycle,
-      greatest(t.born_at, case when t.state <> 'pending' then greatest(
+      o.is_paused, greatest(t.born_at, o.ended_at, case when t.state <> 'pending' then greatest(
         (select max(h.at) from tasker_engine.transitions h where h.task_id = t.task_id),
         (select max(c.saved_at) from tasker_engine.checkpoints c where c.task_id = t.task_id)) end) as since
     from unnest(_task_ids) as w(task_id)
     cross join lateral (select * from tasker_engine.tasks t where t.task_id = w.task_id offset 0) t
     cross join lateral (select p.lifecycle from tasker_engine.templates p where p.template_id = t.template_id offset 0) p
+    cross join lateral tasker_engine.pause_over(t.task_id, t.template_id) o
     where t.paused_at is null and t.state in ('pending', 'steps_in_process', 'waiting_for_retry', 'blocked_by_failures')),
   timed as (
     select k.*, date_part('epoch', _now - k.since) as still_s, date_part('epoch', _now - k.born_at) as age_s,
@@ -89,7 +91,8 @@ begin
       coalesce(60 * (k.cycle ->> 'max_duration_minutes')::float8, tasker_engine.setting('stale_lifetime_s')) as lifetime_s
     from known k)
   select m.task_id, m.state, m.since, m.still_s, m.age_s, least(m.threshold_s, m.lifetime_s),
-    case when greatest(m.still_s / m.threshold_s, m.age_s / m.lifetime_s) >= 1 then 'stale'
+    case when m.is_paused then 'paused'
+      when greatest(m.still_s / m.threshold_s, m.age_s / m.lifetime_s) >= 1 then 'stale'
       when greatest(m.still_s / m.threshold_s, m.age_s / m.lifetime_s) >= 0.8 then 'warning' else 'healthy' end,
     case when m.live = 0 and m.failed = 0 then 'dependency_cycle_detected'
       when exists (select from tasker_engine.unserved_steps(m.task_id, m.template_id)) then 'worker_unavailable'

@@ -55,6 +55,7 @@ begin
     return query select 6, w.* from tasker_engine.why_paused(_task, _now) w;
   end if;
   if _task.live > 0 then
+    return query select 6, w.* from tasker_engine.why_queue_paused(_task, _now) w;
     return query select 7, w.* from tasker_engine.why_unserved(_task, _now) w;
     return query select 8, w.* from tasker_engine.why_breaker(_task, _now) w;
     return query select 9, w.* from tasker_engine.why_in_line(_task, _now) w;

@@ -16,5 +16,5 @@ begin
   join tasker_engine.plan_of(_task.template_id) p on p.number = tasker_engine.plan_number(s.number)
   join tasker_engine.channels c on c.channel_id = p.channel_id
   join tasker_engine.breakers b on b.breaker_id = c.breaker_id
-  where s.task_id = _task.task_id and s.state = 'enqueued' and p.channel_id = any (barred);
+  where s.task_id = _task.task_id and s.state = 'enqueued' and p.channel_id = any (barred) and b.state <> 'closed';
 end $$;

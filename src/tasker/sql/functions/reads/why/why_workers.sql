@@ -18,6 +18,7 @@ begin
     select h.number, max(h.at) as at from tasker_engine.transitions h where h.task_id = _task.task_id group by h.number),
   judged as (
     select u.*, case when _task.paused_at is null and about ->> 'since' is not null
+        and not tasker_engine.is_queue_paused(_task.namespace_id, u.queue, u.handler)
       then greatest(m.at, (about ->> 'since')::timestamptz) + make_interval(secs => tasker_engine.setting('handler_missing_s'))
       end as fails_at
     from tasker_engine.unserved_steps(_task.task_id, _task.template_id) u join moved m on m.number = u.number)
