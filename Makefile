@@ -35,6 +35,10 @@ bench:  ## measure Tasker beside a bare engine on a PostgreSQL of its own
 	@$(SETUP) run
 	@$(BIN)/tasker bench
 
+chaos:  ## kill, cut and crash everything under random work, and check that nothing is lost (hours; see docs/chaos.md)
+	@$(SETUP) dev
+	@PYTHONPATH=tests $(BIN)/python -m chaos --json build/chaos.json $(CHAOS)
+
 lock:  ## resolve the requirements again, with hashes
 	@$(SETUP) dev
 	@sh scripts/lock.sh $(BIN)/uv
@@ -42,4 +46,4 @@ lock:  ## resolve the requirements again, with hashes
 clean:  ## remove the environment, the caches, and the data of the embedded PostgreSQL
 	@sh scripts/clean.sh
 
-.PHONY: help demo test check lint format bench lock clean
+.PHONY: help demo test check lint format bench chaos lock clean

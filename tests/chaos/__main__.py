@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 
 from chaos import report
+from chaos.mutants import MUTANTS
 from chaos.report import Report
 from chaos.run import RowOf, Run
 from chaos.scene import TIMES, Stage
@@ -40,12 +41,14 @@ def main() -> int:
     if given.minutes:
         scale = max(SCALE_MIN, min(scale, given.minutes * 60 / sum(row.full_s for row in rows)))
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(2**32)
-    reports = run(rows, scale=scale, seed=seed)
+    reports = run(rows, scale=scale, seed=seed, mutant=given.mutant)
     if given.json:
         report.write(given.json, reports)
     kills, failed = sum(one.kills for one in reports), sum(bool(one.violations) for one in reports)
     print(f"{len(reports)} rows, {failed} failed, {kills} kills, seed {seed}, commit {reports[0].commit}")
-    return 1 if failed else 0
+    if given.mutant:
+        print(f"{given.mutant}: {'caught' if failed else 'NOT CAUGHT'}")
+    return bool(failed) ^ bool(given.mutant)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -57,17 +60,20 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, help="take the scale at which the rows take about so long")
     parser.add_argument("--seed", type=int, help="of all that is random (default: a new one)")
     parser.add_argument("--json", type=Path, help="where to write the report")
+    parser.add_argument("--mutant", choices=list(MUTANTS), help="break the engine so; a row has to fail then")
     parser.add_argument("--list", action="store_true", help="only say which rows there are")
     return parser
 
 
-def run(rows: list[RowOf], *, scale: float, seed: int) -> list[Report]:
+def run(rows: list[RowOf], *, scale: float, seed: int, mutant: str | None = None) -> list[Report]:
     """One after the other, on one server."""
     folder = Path(tempfile.mkdtemp(prefix="tasker-chaos-"))
     folder.chmod(0o755)
     reports: list[Report] = []
     with start_private(folder / "postgres", settings=SERVER) as server:
         stage = Stage(folder, server)
+        if mutant is not None:
+            stage.spoiling.append(MUTANTS[mutant].break_engine)
         try:
             for row in rows:
                 reports.append(asyncio.run(_run(row, stage, scale, seed)))

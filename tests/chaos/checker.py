@@ -94,7 +94,7 @@ def _one_success_that_stays(seen: Evidence) -> Iterator[str]:
             continue
         if (was := said.get((task, number, step["attempt"]))) is None:
             yield f"{task}/{number} is complete on attempt {step['attempt']}, which never ended"
-        elif not step["total"] == int(was) == (right := _expected(seen, task, number)):
+        elif len({step["total"], int(was), right := _expected(seen, task, number)}) > 1:
             yield f"{task}/{number} has {step['total']}, its handler said {was}, and {right} is right"
 
 

@@ -7,6 +7,7 @@ says what is to happen:
   was not sent), `sent` (it was sent, and the database has had time to commit; nobody reads the reply) or `after` (the
   reply was read, and nothing was done with it). `handler.start.N` and `handler.end.N` are places in handlers.
 - TASKER_CHAOS_SKEW_S: the process's wall clock is off by so much, forward and back in turns of a second.
+- TASKER_CHAOS_DEAF: it hears no NOTIFY.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import asyncpg
+
 from chaos.ledger import append
 from tasker.remote.verbs import GatewayVerbs
 from tasker.store.replies import Reply
 from tasker.store.verbs import Report, Verbs
 
 CRASH, SKEW, STACKS = "TASKER_CHAOS_CRASH", "TASKER_CHAOS_SKEW_S", "TASKER_CHAOS_STACKS"
+DEAF = "TASKER_CHAOS_DEAF"
 PHASES = ("before", "sent", "after")
 _COMMITS_WITHIN_S = 0.02
 _SUCCESSES = {"succeeded", "decided", "batched"}
@@ -61,6 +65,8 @@ def begin() -> None:
         faulthandler.register(signal.SIGUSR1, open(stacks, "a"), all_threads=True)  # noqa: SIM115 - until it ends
     if skew := os.environ.get(SKEW):
         _skew(float(skew))
+    if os.environ.get(DEAF):
+        asyncpg.Connection.add_listener = _unheard  # type: ignore[method-assign]
     for kind in (Verbs, GatewayVerbs):
         if "report" in vars(kind):
             kind.report = _acknowledged(kind.report)  # type: ignore[method-assign]
@@ -69,6 +75,10 @@ def begin() -> None:
         for kind in (Verbs, GatewayVerbs):
             if verb in vars(kind):
                 setattr(kind, verb, _deadly(verb, getattr(kind, verb)))
+
+
+async def _unheard(*_: object) -> None:
+    """In place of LISTEN."""
 
 
 def _skew(by_s: float) -> None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import psycopg
 from support import stories
-from support.mutants import Mutant, Story
+from support.mutants import Story
 
 from chaos import gates
+
+_TEXTS = """select pg_get_functiondef(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+            where n.nspname = 'tasker_engine' and p.proname = %s"""
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,14 @@ class Broken:
     invariant: str | None = None
     """What `support.checker` says, where the story itself does not fail."""
 
-    def parts(self) -> list[Mutant]:
-        """One for each edit."""
-        return [Mutant(f"{self.name} {self.title}", *edit, self.gate, self.invariant) for edit in self.edits]
+    def break_engine(self, dsn: str) -> None:
+        """Makes the edits in a database. AssertionError where a function no longer holds what one changes."""
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            for function, right, wrong in self.edits:
+                texts = [row[0] for row in connection.execute(_TEXTS, [function]).fetchall() if right in row[0]]
+                assert texts, f"{function} does not hold {right!r} any more: mend {self.name}"
+                for text in texts:
+                    connection.execute(text.replace(right, wrong))
 
 
 _FENCE = "and s.state = 'in_progress' and s.attempt = o.attempt and s.session_id = _session"

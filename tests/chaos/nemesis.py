@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -23,6 +24,8 @@ class Nemesis:
         self.scene, self.chance = scene, chance
         self.planned: Counter[str] = Counter()
         self.fired: Counter[str] = Counter()
+        self.struck_at = time.monotonic()
+        """When the last fault was over."""
 
     async def strike(self, faults: dict[str, Fault], count: int, *, every_s: tuple[float, float]) -> None:
         """So many of these faults, in a random order, with a pause of a random length before each."""
@@ -33,6 +36,7 @@ class Nemesis:
             await asyncio.sleep(self.chance.uniform(*every_s))
             has_struck = await faults[name]()
             self.fired[name] += has_struck
+            self.struck_at = time.monotonic()
 
     def kill(self, kind: str) -> Fault:
         """kill -9 of a random process of the kind; who keeps it up starts another."""

@@ -8,6 +8,7 @@ import os
 import random
 import sys
 import time
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ class Run:
     scale: float
     chance: random.Random
     watch: Watch = field(init=False)
+    evidence: Evidence = field(init=False)
+    """What the last scene was judged by."""
 
     def sized(self, full: int, least: int) -> int:
         """A number of the full load, at this scale."""
@@ -92,11 +95,11 @@ class Run:
             self.report.plan(nemesis.planned, nemesis.fired)
         if len(scene.client.asked) <= _LOOK_MIDWAY_MAX:
             self.report.violations += await asyncio.to_thread(check_tables, scene.dsn)
-        self.report.to_terminal_s = await self.watch.all_ended(within_s=within_s)
-        if x_max_s is not None and self.scale >= 1 and self.report.to_terminal_s > x_max_s:
-            self.report.violations.append(
-                f"X: all had ended after {self.report.to_terminal_s:.1f} s, not {x_max_s:.0f}"
-            )
+        await self.watch.all_ended(within_s=within_s)
+        if nemesis is not None:
+            took_s = self.report.to_terminal_s = time.monotonic() - nemesis.struck_at
+            if x_max_s is not None and self.scale >= 1 and took_s > x_max_s:
+                self.report.violations.append(f"X: all had ended after {took_s:.1f} s, not {x_max_s:.0f}")
         await self.judge(scene)
 
     async def judge(self, scene: Scene) -> None:
@@ -106,7 +109,9 @@ class Run:
         self.watch.sampling.cancel()
         await scene.stop()
         leaks = await _leaks(scene)
-        seen = Evidence(scene.dsn, await asyncio.to_thread(read_tables, scene.dsn), scene.ledger.entries())
+        self.evidence = seen = Evidence(
+            scene.dsn, await asyncio.to_thread(read_tables, scene.dsn), scene.ledger.entries()
+        )
         seen.asked, seen.told, seen.wrong = scene.client.asked, scene.client.told, scene.client.wrong
         seen.samples, seen.views, seen.leaks = self.watch.samples, views, leaks
         self._count(seen, scene)
@@ -152,15 +157,17 @@ def _is_lost(step: Row) -> bool:
 def _plain(view: Row) -> Row:
     """The state of the task and of its steps by name, as a face says them."""
     steps = {one["name"]: one.get("current_state") or one["state"] for one in view["steps"]}
-    return {"status": view["status"], "steps": {name: state for name, state in steps.items() if state != "not_taken"}}
+    gone = {name for name, state in steps.items() if state == "not_taken"}
+    gone |= {one["name"] for one in view["steps"] if one.get("is_not_taken")}
+    return {"status": view["status"], "steps": {name: steps[name] for name in steps.keys() - gone}}
 
 
 async def _cli_view(scene: Scene, task: str) -> Row:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tasker", "task", "get", task, "--json",
-        env={**os.environ, "TASKER_DATABASE_URL": scene.dsn}, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "tasker", "task", "get", task, "--json"]
+    environment = {**os.environ, "TASKER_DATABASE_URL": scene.dsn}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
     said, _ = await process.communicate()
+    assert process.returncode == 0, f"`tasker task get` failed: {said.decode()}"
     return _plain(json.loads(said))
 
 

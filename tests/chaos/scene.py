@@ -222,6 +222,8 @@ class Stage:
     def __init__(self, folder: Path, server: PrivateServer) -> None:
         self.folder, self.server = folder, server
         self.zygote = Zygote()
+        self.spoiling: list[Callable[[str], None]] = []
+        """Makes each new database that of a broken engine."""
         self._count = 0
 
     async def scene(self, name: str) -> Scene:
@@ -236,6 +238,8 @@ class Stage:
             await migrate(made)
         finally:
             await made.close()
+        for spoil in self.spoiling:
+            await asyncio.to_thread(spoil, dsn)
         return Scene(self.zygote, self.server, dsn, Path(tempfile.mkdtemp(prefix=database, dir=self.folder)))
 
     def close(self) -> None:

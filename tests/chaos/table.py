@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chaos import rows_kills
+from chaos import rows_database, rows_kills, rows_messages, rows_work
 from chaos.run import RowOf
 
-ROWS: dict[str, RowOf] = {row.name: row for row in [*rows_kills.ROWS]}
+_ALL = [*rows_kills.ROWS, *rows_database.ROWS, *rows_messages.ROWS, *rows_work.ROWS]
+ROWS: dict[str, RowOf] = {row.name: row for row in sorted(_ALL, key=lambda row: int(row.name[1:]))}
