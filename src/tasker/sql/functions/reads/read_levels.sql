@@ -40,8 +40,8 @@ begin
   into waiting, child_ends, levels, line
   from (select ts.*, sum(cardinality(ts.children)) over (order by ts.number)::int as children_end
         from tasker_engine.template_steps ts where ts.template_id = _template_id) p;
-  select array_agg(c.number order by ts.number) into child
-  from tasker_engine.template_steps ts cross join lateral unnest(ts.children) as c(number) where ts.template_id = _template_id;
+  select array_agg(e.child order by e.parent) into child
+  from (select ts.number as parent, unnest(ts.children) as child from tasker_engine.template_steps ts where ts.template_id = _template_id) e;
   line_end := cardinality(line);
   line := line || array_fill(0, array[cardinality(levels) - line_end]);
   for place in 1 .. cardinality(levels) loop

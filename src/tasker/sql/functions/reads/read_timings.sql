@@ -81,21 +81,32 @@ end $$;
 create or replace function tasker_engine.critical_places(_template_id int, _ends timestamptz[]) returns int[]
 language plpgsql stable as $$
 declare
-  edge record;
+  parents int[];
+  children int[];
+begin
+  select array_agg(e.parent), array_agg(e.child) into parents, children
+  from (select unnest(p.parents) as parent, p.number as child from tasker_engine.template_steps p where p.template_id = _template_id) e;
+  return tasker_engine.places_on_way(parents, children, _ends);
+end $$;
+
+-- places_on_way: the same, of edges. Of parents that ended at once the first by number counts.
+create or replace function tasker_engine.places_on_way(_parents int[], _children int[], _ends timestamptz[]) returns int[]
+language plpgsql immutable as $$
+declare
+  parent int;
+  child int;
   decided_by int[] := array_fill(0, array[cardinality(_ends)]);
-  decided_at timestamptz[] := array_fill('-infinity'::timestamptz, array[cardinality(_ends)]);
   places int[] := array_fill(0, array[cardinality(_ends)]);
   way int[] := '{}';
   step int := (select e.number from unnest(_ends) with ordinality as e(at, number) where e.at is not null
                order by e.at desc, e.number desc limit 1);
 begin
-  for edge in
-    select p.number, parent.number as parent
-    from tasker_engine.template_steps p cross join lateral unnest(p.parents) as parent(number) where p.template_id = _template_id
-  loop
-    if _ends[edge.parent] > decided_at[edge.number] then
-      decided_by[edge.number] := edge.parent;
-      decided_at[edge.number] := _ends[edge.parent];
+  for edge in 1 .. coalesce(cardinality(_parents), 0) loop
+    parent := _parents[edge];
+    child := _children[edge];
+    if decided_by[child] = 0 and _ends[parent] is not null or _ends[parent] > _ends[decided_by[child]]
+      or _ends[parent] = _ends[decided_by[child]] and parent < decided_by[child] then
+      decided_by[child] := parent;
     end if;
   end loop;
   while step > 0 loop

@@ -30,19 +30,23 @@ begin
     analysis := json_build_object(
       'task_uuid', task.task_id, 'state', task.state,
       'steps', (
-        select coalesce(json_agg(json_build_object('number', s.number, 'name', g.names[s.number], 'level', g.levels[s.number],
-          'state', g.states[s.number], 'parents', coalesce(p.names, '{}'), 'children', coalesce(c.names, '{}'), 'downstream', below[s.number],
-          'run_s', g.run_s[s.number], 'expected_s', g.expected_s[s.number], 'left_s', case when g.is_open[s.number] then g.left_s[s.number] end)
-          order by s.number), '[]')
-        from generate_subscripts(g.names, 1) as s(number)
-        left join (select e.child, array_agg(g.names[e.parent] order by e.parent) as names
-                   from unnest(g.edge_parents, g.edge_children) as e(parent, child) group by e.child) p on p.child = s.number
-        left join (select e.parent, array_agg(g.names[e.child] order by e.child) as names
-                   from unnest(g.edge_parents, g.edge_children) as e(parent, child) group by e.parent) c on c.parent = s.number),
+        with step as materialized (
+          select s.* from unnest(g.names, g.levels, g.states, below, g.run_s, g.expected_s, g.left_s, g.is_open) with ordinality
+            as s(name, level, state, below, run_s, expected_s, left_s, is_open, number)),
+        edge as materialized (select e.parent, e.child from unnest(g.edge_parents, g.edge_children) as e(parent, child))
+        select coalesce(json_agg(json_build_object('number', s.number, 'name', s.name, 'level', s.level, 'state', s.state,
+          'parents', coalesce(p.names, '{}'), 'children', coalesce(c.names, '{}'), 'downstream', s.below, 'run_s', s.run_s,
+          'expected_s', s.expected_s, 'left_s', case when s.is_open then s.left_s end) order by s.number), '[]')
+        from step s
+        left join (select e.child, array_agg(n.name order by e.parent) as names
+                   from edge e join step n on n.number = e.parent group by e.child) p on p.child = s.number
+        left join (select e.parent, array_agg(n.name order by e.child) as names
+                   from edge e join step n on n.number = e.child group by e.parent) c on c.parent = s.number),
       'levels', tasker_engine.levels_at_work(g.levels, g.states),
       'critical_path', (
         select coalesce(json_agg(g.names[w.number] order by w.place), '[]')
-        from unnest(tasker_engine.critical_places(task.template_id, g.ends)) with ordinality as w(place, number) where w.place > 0),
+        from unnest(tasker_engine.places_on_way(g.edge_parents, g.edge_children, g.ends)) with ordinality as w(place, number)
+        where w.place > 0),
       'remaining_path', (select coalesce(json_agg(g.names[w.number] order by w.place), '[]')
         from unnest(way.numbers) with ordinality as w(number, place)),
       'remaining_s', way.seconds,
@@ -61,10 +65,10 @@ declare
   usual_s double precision;
 begin
   levels := tasker_engine.template_levels(_task.template_id);
-  select array_agg(e.parent order by levels[e.parent], e.parent, e.child), array_agg(e.child order by levels[e.parent], e.parent, e.child)
+  select array_agg(e.parent order by l.level, e.parent, e.child), array_agg(e.child order by l.level, e.parent, e.child)
   into edge_parents, edge_children
-  from (select p.number as parent, c.number as child from tasker_engine.template_steps p cross join lateral unnest(p.children) as c(number)
-        where p.template_id = _task.template_id) e;
+  from (select p.number as parent, unnest(p.children) as child from tasker_engine.template_steps p where p.template_id = _task.template_id) e
+  join unnest(levels) with ordinality as l(level, number) on l.number = e.parent;
   edge_parents := coalesce(edge_parents, '{}');
   edge_children := coalesce(edge_children, '{}');
   expected_s := tasker_engine.expected_runs(_task.template_id, _task.task_id, cardinality(levels), _now);
@@ -81,10 +85,10 @@ begin
   usual_s := (select avg(w.s) from unnest(expected_s) as w(s));
   usual_s := coalesce(usual_s, (select avg(w.s) from unnest(run_s) as w(s)), 1);
   left_s := array(
-    select case when not is_open[n] then 0
-      when states[n] = 'in_progress' then greatest(0, coalesce(expected_s[n], usual_s) - coalesce(run_s[n], 0))
-      else coalesce(expected_s[n], usual_s) end
-    from generate_subscripts(levels, 1) n order by n);
+    select case when not w.is_open then 0
+      when w.state = 'in_progress' then greatest(0, coalesce(w.expected_s, usual_s) - coalesce(w.run_s, 0))
+      else coalesce(w.expected_s, usual_s) end
+    from unnest(is_open, states, expected_s, run_s) with ordinality as w(is_open, state, expected_s, run_s, number) order by w.number);
 end $$;
 
 -- expected_runs: by number, how long each step took lately on average, in the newest complete tasks of the template: as many

@@ -10,20 +10,20 @@ begin
   step as materialized (
     select s.number, s.state, s.waiting, s.attempt
     from tasker_engine.steps s where s.task_id = _task_id and s.number < 65536),
+  named as materialized (  -- what is said of a parent, once for all of its children
+    select s.number, p.name || ' (' || s.state || ')' as said, jsonb_build_object('name', p.name, 'number', s.number, 'state', s.state) as data
+    from step s join plan p on p.number = s.number where s.state not in ('complete', 'resolved_manually')),
   edge as (
-    select s.number, s.waiting, parent.number as parent
-    from step s join plan p on p.number = s.number cross join lateral unnest(p.parents) as parent(number)
+    select s.number, s.waiting, unnest(p.parents) as parent from step s join plan p on p.number = s.number
     where s.state = 'pending' and s.waiting > 0 and s.attempt = 0),
   unmet as (
-    select e.number, e.waiting, p.name, a.number as parent, a.state, row_number() over (partition by e.number order by a.number) as place
-    from edge e join step a on a.number = e.parent join plan p on p.number = e.parent
-    where a.state not in ('complete', 'resolved_manually'))
+    select e.number, e.waiting, array_agg(n.said order by n.number) as said, array_agg(n.data order by n.number) as data
+    from edge e join named n on n.number = e.parent group by e.number, e.waiting)
   select u.number, 'parents',
-    'waits for ' || string_agg(u.name || ' (' || u.state || ')', ', ' order by u.place) filter (where u.place <= 5)
-      || case when count(*) > 5 then ' and ' || count(*) - 5 || ' more' else '' end,
-    jsonb_build_object('waiting', max(u.waiting), 'parents', jsonb_agg(
-      jsonb_build_object('name', u.name, 'number', u.parent, 'state', u.state) order by u.place) filter (where u.place <= 50))
-  from unmet u group by u.number;
+    'waits for ' || array_to_string(u.said[1:5], ', ')
+      || case when cardinality(u.said) > 5 then ' and ' || cardinality(u.said) - 5 || ' more' else '' end,
+    jsonb_build_object('waiting', u.waiting, 'parents', u.data[1:50])
+  from unmet u;
 end $$;
 
 -- why_blocked (kind `blocked`): steps below one that failed for good, with up to five such. A step that is done stops it.
@@ -49,11 +49,10 @@ begin
     from tasker_engine.steps n where n.task_id = _task_id and n.number < 65536) s on s.number = p.number
   where p.template_id = _template_id;
   for edge in
-    select p.number as parent, c.number as child
-    from tasker_engine.template_steps p
-    join unnest(tasker_engine.template_levels(_template_id)) with ordinality as l(level, number) on l.number = p.number
-    cross join lateral unnest(p.children) as c(number)
-    where p.template_id = _template_id order by l.level
+    select e.parent, e.child
+    from (select p.number as parent, unnest(p.children) as child from tasker_engine.template_steps p where p.template_id = _template_id) e
+    join unnest(tasker_engine.template_levels(_template_id)) with ordinality as l(level, number) on l.number = e.parent
+    order by l.level
   loop
     continue when not is_waiting[edge.child] or blockers[edge.child * 5] > 0;  -- that one has five already
     for place in 1 .. 5 loop
