@@ -39,6 +39,7 @@ def main() -> int:
     rows = [ROWS[name] for name in names]
     scale = given.scale
     if given.minutes:
+        rows = [row for row in rows if given.rows or not row.is_test]
         scale = max(SCALE_MIN, min(scale, given.minutes * 60 / sum(row.full_s for row in rows)))
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(2**32)
     reports = run(rows, scale=scale, seed=seed, mutant=given.mutant)
@@ -57,7 +58,11 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rows", help="their names, with commas between; all of them where it is not said")
     parser.add_argument("--scale", type=float, default=1.0, help="the share of the full load (default: 1)")
-    parser.add_argument("--minutes", type=float, help="take the scale at which the rows take about so long")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="choose the scale for the rows to take about so long; those that are tests are left out",
+    )
     parser.add_argument("--seed", type=int, help="of all that is random (default: a new one)")
     parser.add_argument("--json", type=Path, help="where to write the report")
     parser.add_argument("--mutant", choices=list(MUTANTS), help="break the engine so; a row has to fail then")

@@ -57,6 +57,7 @@ class Client:
             return False
         if answer.status_code != 200:
             self.wrong.append(f"{answer.status_code} {answer.text[:300]}")
+            assert answer.status_code >= 500, self.wrong[-1]
             return False
         for key, made in zip(keys, answer.json()["tasks"], strict=True):
             self.told.setdefault(key, set()).add(made["task_uuid"])

@@ -249,10 +249,10 @@ def _granted_once(run: Run, scene: Scene, extra: int) -> None:
 
 
 ROWS = [
-    RowOf("C5", "100 crashes of the database", _crash, 800),
+    RowOf("C5", "100 crashes of the database", _crash, 900),
     RowOf("C6", "the database is away while tasks are created", _stop, 90),
-    RowOf("C8", "one commit in ten is cut, before or after its reply", _commits, 150),
-    RowOf("C9", "resets, latency, a narrow line, half-open connections", _bad_line, 400),
+    RowOf("C8", "one commit in ten is cut, before or after its reply", _commits, 200),
+    RowOf("C9", "resets, latency, a narrow line, half-open connections", _bad_line, 420),
     RowOf("C16", "clocks that are wrong, and jump", _clocks, 90),
     RowOf("C17", "no connection is left", _no_connections, 90),
 ]

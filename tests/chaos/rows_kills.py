@@ -70,7 +70,7 @@ async def _stop_workers(run: Run) -> None:
 
 
 ROWS = [
-    RowOf("C1", "20 kill -9 of workers", _kill_workers, 60),
-    RowOf("C2", "200 kill -9 of workers, gateway workers and servers", _kill_everybody, 500),
+    RowOf("C1", "20 kill -9 of workers", _kill_workers, 40),
+    RowOf("C2", "200 kill -9 of workers, gateway workers and servers", _kill_everybody, 600),
     RowOf("C4", "workers stopped beyond their lease, 300 times", _stop_workers, 420),
 ]

@@ -119,6 +119,6 @@ async def _broker(run: Run) -> None:
 
 
 ROWS = [
-    RowOf("C11", "messages lost, doubled, late, reordered; then all lost", _lost_messages, 120),
+    RowOf("C11", "messages lost, doubled, late, reordered; then all lost", _lost_messages, 150),
     RowOf("C12", "RabbitMQ is killed 30 times", _broker, 420),
 ]

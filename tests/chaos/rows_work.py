@@ -58,7 +58,7 @@ async def _points(run: Run) -> None:
 
 
 def _context(n: int, run: Run) -> dict[str, object]:
-    large = {"text": "x" * 70_000} if n % 3 == 0 else {}
+    large = {"texts": ["x" * 40_000] * 2} if n % 3 == 0 else {}
     return {"n": n, "pause_s": 0.02, "may_fail": True, **large}
 
 
@@ -143,20 +143,13 @@ def _tests(*names: str) -> Callable[[Run], asyncio.Future[None]]:
 
 
 _RACES = "tests/verbs/test_concurrency.py::"
+_FAN_IN = _tests(_RACES + "test_parents_that_finish_together_free_their_child_once")
+_CLAIMS = _tests(_RACES + "test_no_step_is_claimed_twice")
+_OPERATORS = _tests(_RACES + "test_operators_and_workers_race", "tests/verbs/test_state_machine.py")
 ROWS = [
-    RowOf("C3", "a death at each named point", _points, 900),
-    RowOf("C13", "50 steps that kill, 50 that run out of memory, 50 that always fail", _poison, 300),
-    RowOf(
-        "C20",
-        "parents that end together",
-        _tests(_RACES + "test_parents_that_finish_together_free_their_child_once"),
-        150,
-    ),
-    RowOf("C21", "sixteen claimers of 50,000 steps", _tests(_RACES + "test_no_step_is_claimed_twice"), 30),
-    RowOf(
-        "C22",
-        "operators and workers race, in random interleavings",
-        _tests(_RACES + "test_operators_and_workers_race", "tests/verbs/test_state_machine.py"),
-        400,
-    ),
+    RowOf("C3", "a death at each named point", _points, 1200),
+    RowOf("C13", "50 steps that kill, 50 that run out of memory, 50 that always fail", _poison, 400),
+    RowOf("C20", "parents that end together", _FAN_IN, 200, is_test=True),
+    RowOf("C21", "sixteen claimers of 50,000 steps", _CLAIMS, 40, is_test=True),
+    RowOf("C22", "operators and workers race, in random interleavings", _OPERATORS, 600, is_test=True),
 ]

@@ -40,6 +40,8 @@ class RowOf:
     title: str
     play: Callable[[Run], Awaitable[None]]
     full_s: float
+    is_test: bool = False
+    """Whether it only runs tests, which whoever runs all tests runs anyway."""
 
 
 @dataclass
