@@ -82,6 +82,7 @@ async def _unheard(*_: object) -> None:
 
 
 def _skew(by_s: float) -> None:
+    append("skew", ("-", 0, 0, by_s))
     true_time, true_ns = time.time, time.time_ns
 
     def off() -> float:

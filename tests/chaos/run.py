@@ -100,8 +100,8 @@ class Run:
         await self.watch.all_ended(within_s=within_s)
         if nemesis is not None:
             took_s = self.report.to_terminal_s = time.monotonic() - nemesis.struck_at
-            if x_max_s is not None and self.scale >= 1 and took_s > x_max_s:
-                self.report.violations.append(f"X: all had ended after {took_s:.1f} s, not {x_max_s:.0f}")
+            if x_max_s is not None and took_s > x_max_s:
+                self.report.late.append(f"all had ended {took_s:.1f} s after the last fault, not {x_max_s:.0f}")
         await self.judge(scene)
 
     async def judge(self, scene: Scene) -> None:

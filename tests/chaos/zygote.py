@@ -43,6 +43,10 @@ def _become(order: dict[str, Any]) -> None:
     for number, file in enumerate((nothing, said, said)):
         os.dup2(file, number)
     os.environ.update(order["environment"])
+    if order["kind"] == "server":  # workers do this with their handlers
+        from chaos import inside
+
+        inside.begin()
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in order["work"].items()}
     code = 1
     try:
