@@ -4,4 +4,4 @@
 set -eu
 cd "$(dirname "$0")/../src/tasker/proto"
 "${PYTHON:-../../../.venv/bin/python}" -m grpc_tools.protoc -I . --include_imports \
-    --descriptor_set_out=descriptors.binpb tasker/v1/*.proto
+    --descriptor_set_out=descriptors.binpb tasker/v1/*.proto tasker/gateway/v1/*.proto

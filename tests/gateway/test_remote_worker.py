@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from gateway_support import SHORT_TIMES
-from support.serving import served
+from support.serving import Serving
+from support.serving_grpc import ServingGrpc
 from support.until import until
 
 from tasker import PermanentError, RetryableError, StepContext, Tasker, step_handler
@@ -39,10 +40,25 @@ async def client(database: str) -> AsyncIterator[Tasker]:
         yield tasker
 
 
+@pytest.fixture(params=["HTTP", "gRPC"])
+def over(request: pytest.FixtureRequest) -> str:
+    """How the server is spoken to."""
+    return request.param
+
+
+def serving(client: Tasker, over: str, port: int = 0) -> Serving | ServingGrpc:
+    """A server that has not started yet."""
+
+    def make() -> Tasker:
+        return Tasker(client.dsn, worker=False, settings=SETTINGS)
+
+    return ServingGrpc(make, port) if over == "gRPC" else Serving(lambda: make().asgi(), port)
+
+
 @pytest.fixture
-def url(client: Tasker) -> Iterator[str]:
+def url(client: Tasker, over: str) -> Iterator[str]:
     """A server."""
-    with served(lambda: Tasker(client.dsn, worker=False, settings=SETTINGS).asgi()) as server:
+    with serving(client, over) as server:
         yield server.url
 
 
@@ -114,7 +130,7 @@ async def test_checkpoints_go_through_a_server(client: Tasker, url: str) -> None
     assert (done.results["first"], seen) == ({"n": 2}, [None, {"at": 5}])
 
 
-async def test_a_server_that_goes_away_loses_nothing(client: Tasker) -> None:
+async def test_a_server_that_goes_away_loses_nothing(client: Tasker, over: str) -> None:
     """When the server stops in the middle and another takes its place, each step is recorded once, on its attempt."""
     ran: list[str] = []
     running, opened = asyncio.Event(), asyncio.Event()
@@ -125,17 +141,14 @@ async def test_a_server_that_goes_away_loses_nothing(client: Tasker) -> None:
         await opened.wait()
         return {"n": 1}
 
-    def make() -> Any:
-        return Tasker(client.dsn, worker=False, settings=SETTINGS).asgi()
-
-    with served(make) as server:
+    with serving(client, over) as server:
         worker = RemoteWorker(server.url, handlers=handlers(first=first), settings=SETTINGS)
         await worker.start()
         tasks = [await client.submit("order", namespace="shop", context={"n": n}) for n in range(5)]
         await until(lambda: len(ran) == 5, "all of them run")
     opened.set()
     await until(lambda: worker._worker.turns._is_uncertain, "a call goes to nobody")
-    with served(make, port=server.port):
+    with serving(client, over, server.port):
         for task in tasks:
             done = await client.wait(task.task_uuid, 30)
             assert (done.status, done.step("first").attempt) == ("complete", 1)
@@ -163,10 +176,11 @@ async def test_a_stop_hands_back(client: Tasker, url: str) -> None:
         assert (await client.wait(task.task_uuid, 30)).status == "complete"
 
 
-async def test_a_worker_says_what_it_cannot_do() -> None:
+@pytest.mark.parametrize("nowhere", ["http://127.0.0.1:9", "grpc://127.0.0.1:9"])
+async def test_a_worker_says_what_it_cannot_do(nowhere: str) -> None:
     """Without a server it does not start; without handlers it is not made."""
     with pytest.raises(SettingsError, match="without a handler"):
-        RemoteWorker("http://127.0.0.1:9", handlers=[])
-    worker = RemoteWorker("http://127.0.0.1:9", handlers=handlers())
+        RemoteWorker(nowhere, handlers=[])
+    worker = RemoteWorker(nowhere, handlers=handlers())
     with pytest.raises(ServerUnavailable):
         await worker.start()

@@ -168,7 +168,7 @@ async def test_a_method_that_is_none_is_told(idle_client: Client) -> None:
     assert code is grpc.StatusCode.UNIMPLEMENTED
 
 
-KINDS = sorted({method.input_type.name for name in proto.services() for method in proto.methods(name).values()})
+KINDS = sorted({method.input_type.full_name for name in proto.services() for method in proto.methods(name).values()})
 
 
 @settings(max_examples=500, deadline=None)

@@ -10,7 +10,7 @@ from tasker.client.answers import error_told, with_retry_after
 from tasker.model.errors import RequestTooLarge, ServerFault, ServerUnavailable, TaskerError
 
 DETAIL_KEY = "tasker-error-bin"
-_HTTP: Mapping[str, int] = {
+HTTP_STATUS: Mapping[str, int] = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
     "UNAUTHENTICATED": 401,
@@ -43,7 +43,7 @@ def error_detailed(status: str, detail: Any, reason: str = "missing") -> TaskerE
     known = dict(detail.metadata)
     violations = known.pop("violations", "").splitlines()
     body = {**known, "code": detail.code, "message": detail.message, "violations": violations}
-    return error_told(body, _HTTP.get(status, 500), reason)
+    return error_told(body, HTTP_STATUS.get(status, 500), reason)
 
 
 def _unexplained(status: str, details: str, url: str) -> TaskerError:

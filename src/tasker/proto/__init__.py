@@ -16,6 +16,8 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescripto
 from google.protobuf.descriptor_pool import DescriptorPool
 
 PACKAGE = "tasker.v1"
+GATEWAY = "tasker.gateway.v1"
+"""Ours alone: workers that work through a server."""
 
 
 @cache
@@ -51,7 +53,7 @@ def class_of(descriptor: Descriptor) -> Any:
 @cache
 def services() -> dict[str, ServiceDescriptor]:
     """Every service by its name, such as `TaskService`."""
-    names = [file.name for file in descriptor_set().file if file.package == PACKAGE]
+    names = [file.name for file in descriptor_set().file if file.package in (PACKAGE, GATEWAY)]
     found: list[FileDescriptor] = [pool().FindFileByName(name) for name in names]
     return {service.name: service for file in found for service in file.services_by_name.values()}
 
@@ -87,7 +89,9 @@ class Stub:
 
     def __init__(self, channel: Any, service: str) -> None:
         for name, method in methods(service).items():
-            call = channel.unary_stream if method.server_streaming else channel.unary_unary
+            sent = "stream" if method.client_streaming else "unary"
+            told = "stream" if method.server_streaming else "unary"
+            call = getattr(channel, f"{sent}_{told}")
             answer = class_of(method.output_type)
             request = class_of(method.input_type)
             made = call(

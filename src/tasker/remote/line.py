@@ -7,13 +7,10 @@ whatever was asked may have happened, and the next turn finds out.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx2
-import orjson
-
-from tasker.client.answers import error_of
 from tasker.client.profiles import Profile
 from tasker.model.errors import (
     Backpressure,
@@ -36,7 +33,6 @@ from tasker.worker.log import log
 
 AWAIT_S = 20.0
 _PAUSE_S = 1.0
-_PATH = "/v1/worker/sessions"
 _AWAY = (
     *(ServerUnavailable, DatabaseUnavailable, Backpressure, RequestTimeout),
     *(NotStarted, SchemaOutdated, TurnSuperseded),
@@ -48,20 +44,19 @@ class SessionUnknown(TaskerError):
     """The server knows no such session of this worker."""
 
 
-class Line:
+class Line(ABC):
     """One line. Calls on it follow one another, but for the one that waits for work."""
 
     def __init__(self, profile: Profile, session: Callable[[], str], *, call_timeout_s: float | None) -> None:
-        self._base = profile.url.rstrip("/")
+        self._profile = profile
         self._session = session
         self._timeout_s = call_timeout_s or profile.timeout_s
-        self._client = httpx2.AsyncClient(headers=profile.headers(), timeout=self._timeout_s)
         self._awaiting: asyncio.Task[None] | None = None
         self._is_closed = False
 
     async def open(self, body: Mapping[str, Any]) -> Any:
         """Begins a session."""
-        return await self._post(_PATH, body)
+        return await self._call("open", body["session_uuid"], body, self._timeout_s)
 
     async def ask(self, session: str, what: str, body: Mapping[str, Any], *, wait_s: float = 0) -> Any:
         """What a call of a session is answered.
@@ -69,16 +64,19 @@ class Line:
         Raises ConnectionError and TimeoutError where nobody knows whether it was heard, SessionUnknown, DatabaseError
         for what the engine refuses, and TaskerError for all else.
         """
-        return await self._post(f"{_PATH}/{session}/{what}", body, wait_s)
+        return await self._call(what, session, body, self._timeout_s + wait_s)
 
+    @abstractmethod
     async def greet(self) -> None:
         """Raises ServerUnavailable where the server, or its database, does not answer."""
-        try:
-            answer = await self._client.get(f"{self._base}/health/ready")
-        except httpx2.TransportError as error:
-            raise ServerUnavailable(f"{self._base} does not answer ({type(error).__name__})") from error
-        if not answer.is_success:
-            raise ServerUnavailable(f"{self._base} is not ready ({answer.status_code})")
+
+    @abstractmethod
+    async def _call(self, what: str, session: str, body: Mapping[str, Any], within_s: float) -> Any:
+        """What one call is answered; raises as `ask`."""
+
+    @abstractmethod
+    async def _hang_up(self) -> None:
+        """Ends the connection."""
 
     async def add_listener(self, channel: str, callback: Callable[..., None]) -> None:
         """Calls back whenever there may be work for the session, until the line is closed."""
@@ -96,7 +94,7 @@ class Line:
             self._is_closed = True
             if self._awaiting is not None:
                 self._awaiting.cancel()
-            closing = asyncio.ensure_future(self._client.aclose())
+            closing = asyncio.ensure_future(self._hang_up())
             closing.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def close(self) -> None:
@@ -104,7 +102,7 @@ class Line:
         self._is_closed = True
         if self._awaiting is not None:
             self._awaiting.cancel()
-        await self._client.aclose()
+        await self._hang_up()
 
     async def _await_work(self, channel: str, callback: Callable[..., None]) -> None:
         while True:
@@ -116,22 +114,6 @@ class Line:
                 continue
             if found["woken"]:
                 callback(self, 0, channel, "")
-
-    async def _post(self, path: str, body: Mapping[str, Any], wait_s: float = 0) -> Any:
-        try:
-            answer = await self._client.post(
-                self._base + path,
-                content=orjson.dumps(body),
-                headers={"content-type": "application/json"},
-                timeout=self._timeout_s + wait_s,
-            )
-        except httpx2.TimeoutException as error:
-            raise TimeoutError(f"{self._base} did not answer in time") from error
-        except httpx2.TransportError as error:
-            raise ConnectionError(f"{self._base} does not answer ({type(error).__name__}: {error})") from error
-        if answer.status_code == 200:
-            return orjson.loads(answer.content)
-        raise raised(error_of(answer.status_code, answer.content, answer.headers, self._base))
 
 
 def raised(error: TaskerError) -> Exception:

@@ -13,6 +13,7 @@ from tasker.handlers import discover
 from tasker.handlers.events import events_of
 from tasker.handlers.resolution import offers, system_dependencies
 from tasker.model.errors import ServerUnavailable, SettingsError
+from tasker.remote.http_line import HttpLine
 from tasker.remote.line import Line
 from tasker.remote.verbs import GatewayVerbs
 from tasker.settings import Settings
@@ -29,12 +30,13 @@ class GatewayWay:
 
     def __init__(self, profile: Profile, verbs: GatewayVerbs) -> None:
         self._profile = profile
+        self._line = _line_of(profile)
         self.verbs = verbs
         self.read_definition = verbs.read_definition
 
     async def connect(self, *, call_timeout_s: float | None = None) -> Connection:
         """See Way."""
-        line = Line(self._profile, lambda: self.verbs.session_uuid, call_timeout_s=call_timeout_s)
+        line = self._line(self._profile, lambda: self.verbs.session_uuid, call_timeout_s=call_timeout_s)
         try:
             await line.greet()
         except BaseException:
@@ -54,8 +56,20 @@ class GatewayWay:
                 wait_s = min(wait_s * 2, _WAIT_MAX_S)
 
 
+def _line_of(profile: Profile) -> type[Line]:
+    """The kind of line that the address names. Raises SettingsError."""
+    if not profile.is_grpc:
+        return HttpLine
+    try:
+        from tasker.remote.grpc_line import GrpcLine
+    except ImportError as error:
+        raise SettingsError(f"{profile.url}: gRPC is not installed: pip install 'tasker-engine[grpc]'") from error
+    return GrpcLine
+
+
 class RemoteWorker:
-    """Runs steps through a server, with these handlers, in these queues and namespaces (None: all it reaches).
+    """Runs steps through a server, with these handlers, in these queues and namespaces (None: all it reaches). A server
+    at grpc:// or grpcs:// is spoken to over a stream, any other over HTTP.
 
     `handlers` are as Tasker's. Use it as `async with RemoteWorker(url, handlers=…) as worker:`, or call start() and
     stop(). Raises SettingsError for handlers of domain events: those need a process with the database.

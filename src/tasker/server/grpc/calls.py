@@ -38,7 +38,7 @@ class Calls:
     """The way from a process's entrance to the operations, over gRPC."""
 
     def __init__(self, entrance: Entrance) -> None:
-        self._entrance, self.engine = entrance, entrance.engine
+        self.entrance, self.engine = entrance, entrance.engine
         self._figures = entrance.metrics.grpc
         self.stopping = asyncio.Event()
         """Ends the streams, which else would go on for as long as their tasks."""
@@ -46,7 +46,7 @@ class Calls:
 
     async def caller(self, context: Context, attempt: Attempt) -> Principal:
         """Who calls. Raises Unauthenticated, Forbidden, GuessingRefused."""
-        return await self._entrance.caller(headers_of(context.invocation_metadata() or ()), attempt)
+        return await self.entrance.caller(headers_of(context.invocation_metadata() or ()), attempt)
 
     def unary(self, method: Method, known: MethodDescriptor) -> Unary:
         """What answers a method once."""
@@ -60,10 +60,10 @@ class Calls:
             return written(known.output_type, found).SerializeToString()
 
         async def call(request: bytes, context: Context) -> bytes:
-            attempt = _attempt(context, method.name, method.operation)
-            with self._measured(method) as measure:
+            attempt = attempt_of(context, method.name, method.operation)
+            with self.measured(method.service, method.name) as measure:
                 try:
-                    with self._entrance.watched(attempt):
+                    with self.entrance.watched(attempt):
                         return measure.fine(await answer(request, context, attempt))
                 except TimeoutError:
                     error: Exception = RequestTimeout("the call took too long; what it asked for may happen yet")
@@ -77,10 +77,10 @@ class Calls:
         """What answers a method with a stream."""
 
         async def call(request: bytes, context: Context) -> AsyncGenerator[bytes]:
-            attempt = _attempt(context, method.name, None)
-            with self._measured(method) as measure:
+            attempt = attempt_of(context, method.name, None)
+            with self.measured(method.service, method.name, is_stream=True) as measure:
                 try:
-                    with self._entrance.watched(attempt):
+                    with self.entrance.watched(attempt):
                         async for fields in self._sent(method, request, known, context, attempt):
                             yield written(known.output_type, fields).SerializeToString()
                     measure.fine(b"")
@@ -92,18 +92,9 @@ class Calls:
         return call
 
     def read(self, kind: Descriptor, request: bytes) -> Fields:
-        """What a request says. Raises MalformedRequest, RequestTooLarge, InvalidInput.
-
-        A field that this server does not know is refused: whoever says it would be misunderstood.
-        """
-        try:
-            message = proto.class_of(kind).FromString(request)
-        except DecodeError as error:
-            raise MalformedRequest(f"the request is no {kind.full_name}") from error
-        size = message.ByteSize()
-        message.DiscardUnknownFields()
-        if message.ByteSize() != size:
-            raise MalformedRequest(f"the {kind.name} has fields that this server does not know: is it an older one?")
+        """What a request says. Raises MalformedRequest, RequestTooLarge, InvalidInput."""
+        message = parsed(kind, request)
+        check_known(message)
         fields = plain(message)
         check_value(fields, self.engine.settings)
         return fields
@@ -115,19 +106,25 @@ class Calls:
         asked = Asked(self.engine, principal, self.read(known.input_type, request), attempt)
         operation, given = method.opened(asked)
         attempt.seeks(operation)
-        if self._open_streams >= self.engine.settings.streams_max:
-            raise Backpressure(f"{self._open_streams} streams are open, and no more may be: try again later")
 
         async def may_still() -> None:
             await admit(self.engine, operation, await self.caller(context, attempt), given)
 
-        self._count_streams(1)
-        try:
+        with self.counted_stream():
             items = await stream(self.engine, operation, asked.principal, given)
             async with aclosing(while_allowed(items, may_still, self.stopping)) as allowed:
                 async for item in allowed:
                     if (found := method.sent(asked, item)) is not None:
                         yield found
+
+    @contextmanager
+    def counted_stream(self) -> Generator[None]:
+        """A stream while it is open. Raises Backpressure where there are too many."""
+        if self._open_streams >= self.engine.settings.streams_max:
+            raise Backpressure(f"{self._open_streams} streams are open, and no more may be: try again later")
+        self._count_streams(1)
+        try:
+            yield
         finally:
             self._count_streams(-1)
 
@@ -136,19 +133,39 @@ class Calls:
         self._figures.streams(change)
 
     @contextmanager
-    def _measured(self, method: Method | StreamMethod) -> Generator[_Measure]:
-        """A call, counted and timed; one that its client has given up counts as CANCELLED."""
-        began, measure = time.perf_counter(), _Measure()
+    def measured(self, service: str, method: str, *, is_stream: bool = False) -> Generator[Measure]:
+        """A call, counted and, unless it is a stream, timed; one that its client has given up counts as CANCELLED."""
+        began, measure = time.perf_counter(), Measure()
         self._figures.began()
         try:
             yield measure
         finally:
-            seconds = None if isinstance(method, StreamMethod) else time.perf_counter() - began
-            self._figures.answered(method.service, method.name, measure.status.name, seconds)
+            seconds = None if is_stream else time.perf_counter() - began
+            self._figures.answered(service, method, measure.status.name, seconds)
+
+
+def parsed(kind: Descriptor, request: bytes) -> Any:
+    """The message that these bytes are. Raises MalformedRequest."""
+    try:
+        return proto.class_of(kind).FromString(request)
+    except DecodeError as error:
+        raise MalformedRequest(f"the request is no {kind.full_name}") from error
+
+
+def check_known(message: Any) -> None:
+    """A field that this server does not know is refused: whoever says it would be misunderstood.
+
+    Raises MalformedRequest; the message loses such fields.
+    """
+    size = message.ByteSize()
+    message.DiscardUnknownFields()
+    if message.ByteSize() != size:
+        name = message.DESCRIPTOR.name
+        raise MalformedRequest(f"the {name} has fields that this server does not know: is it an older one?")
 
 
 @dataclass(slots=True)
-class _Measure:
+class Measure:
     """How a call has ended."""
 
     status: StatusCode = StatusCode.CANCELLED
@@ -162,7 +179,8 @@ class _Measure:
         return told
 
 
-def _attempt(context: Context, method: str, operation: Operation[Any] | None) -> Attempt:
+def attempt_of(context: Context, method: str, operation: Operation[Any] | None) -> Attempt:
+    """A call, as the record of refused calls would have it."""
     made = Attempt("grpc", method, address_of(context.peer()))
     if operation is not None:
         made.seeks(operation)

@@ -20,6 +20,7 @@ from tasker.operations import Engine
 from tasker.server.auth import Authenticator
 from tasker.server.entrance import Entrance
 from tasker.server.grpc.calls import Calls
+from tasker.server.grpc.gateway import WORK, Gateway
 from tasker.server.grpc.methods import METHODS, STREAMS
 
 _health: Any = health  # its module for asyncio is untyped
@@ -140,6 +141,8 @@ def handlers(calls: Calls) -> Iterable[grpc.GenericRpcHandler]:
             if method.service == name:
                 answer = calls.streaming(method, known[method.name])
                 made[method.name] = grpc.unary_stream_rpc_method_handler(answer)
+        if name == WORK.containing_service.name:
+            made[WORK.name] = grpc.stream_stream_rpc_method_handler(Gateway(calls).work)
         yield grpc.method_handlers_generic_handler(service.full_name, made)
 
 
