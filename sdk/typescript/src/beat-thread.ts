@@ -13,6 +13,7 @@ const CALL_S_MIN = 1;
 const server = workerData as Server;
 let session: string | null = null;
 let beatS = 1;
+let leaseS = 1;
 let held: readonly Beating[] = [];
 let staleOutcomes = 0;
 let staleSaid = 0;
@@ -26,7 +27,7 @@ parentPort!.on("message", (said: ToThread) => {
     ({ held, staleOutcomes, isIdle } = said);
     return;
   }
-  ({ session, beatS } = said);
+  ({ session, beatS, leaseS } = said);
   announced = new Map();
   resume?.();
 });
@@ -46,7 +47,7 @@ async function beat(whose: string): Promise<void> {
     started: started.map((one) => ({ ...fenceOf(one), ago_s: Math.max(0, nowMs - one.aliveMs) / 1000 })),
     held: saying.map(fenceOf),
   });
-  const timeoutS = Math.max(beatS * 2, CALL_S_MIN);
+  const timeoutS = Math.max(leaseS / 2, CALL_S_MIN); // after that there is time for one more
   const answer: BeatHeard = await new Line({ ...server, timeoutS }).call(whose, "beat", body);
   if (whose !== session) return;
   if (!answer.session_ended) staleSaid = staleSaying; // a session that has ended took no note of it

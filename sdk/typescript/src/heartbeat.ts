@@ -11,7 +11,7 @@ export interface Beating extends Fence {
 
 /** What the thread is told. */
 export type ToThread =
-  | { readonly kind: "session"; readonly session: string | null; readonly beatS: number }
+  | { readonly kind: "session"; readonly session: string | null; readonly beatS: number; readonly leaseS: number }
   | { readonly kind: "pulse"; readonly held: readonly Beating[]; readonly staleOutcomes: number; readonly isIdle: boolean };
 
 /** What the thread tells. */
@@ -38,14 +38,14 @@ const RESTART_PAUSE_MS = 200;
  */
 export class Heartbeat {
   #thread: Thread | null = null;
-  #session: ToThread = { kind: "session", session: null, beatS: 1 };
+  #session: ToThread = { kind: "session", session: null, beatS: 1, leaseS: 1 };
   #isTelling = false;
 
   constructor(private readonly options: HeartbeatOptions) {}
 
   /** Begins to beat for a session; null: for none. */
-  enter(session: string | null, beatS = 1): void {
-    this.#session = { kind: "session", session, beatS };
+  enter(session: string | null, beatS = 1, leaseS = 1): void {
+    this.#session = { kind: "session", session, beatS, leaseS };
     if (this.#thread === null) this.#start();
     this.#thread?.postMessage(this.#session);
     this.changed();

@@ -220,6 +220,10 @@ export class Turns {
   async #waitFailed(error: unknown, number: number): Promise<void> {
     if (number <= this.#settled) return;
     if (number < this.#number && error instanceof TurnSuperseded) return; // it came late, and did nothing
+    if (troubleOf(error) === "unknown") {
+      this.sessionEnded = true;
+      return;
+    }
     this.#isUncertain = true;
     await this.#trouble(error);
   }

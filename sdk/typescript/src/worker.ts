@@ -158,7 +158,7 @@ export class Worker {
       try {
         const session = await this.#line.open(about);
         this.#turns.enter(session);
-        this.#heartbeat.enter(session.session_uuid, session.beat_s);
+        this.#heartbeat.enter(session.session_uuid, session.beat_s, session.lease_s);
         this.#log.info("takes work", { session: session.session_uuid, handlers: this.#registry.list().length });
         return;
       } catch (error) {
