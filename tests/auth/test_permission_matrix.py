@@ -63,6 +63,9 @@ INPUTS: dict[str, Input] = {
         "body": {"name": "new", "permissions": ["auth:keys_manage"], "namespaces": [n["namespace"]]}
     },
     "create_job": lambda n: {"body": {"action": "pause", "filter": {"namespace": n["namespace"], "name": "order"}}},
+    **dict.fromkeys(("pause_queue", "resume_queue"), lambda n: {"body": {"namespace": n["namespace"]}}),
+    **dict.fromkeys(("list_queues", "list_pauses"), _of_namespace),
+    **dict.fromkeys(("pause_worker", "drain_worker", "resume_worker"), _empty),
     "rerun_task": lambda n: {"body": {"from_step": "check"}},
     **dict.fromkeys(("get_performance", "get_bottlenecks", "get_durations", "get_throughput"), _of_namespace),
     "open_worker_session": lambda _: {"body": {"session_uuid": str(uuid4()), **WORKER}},

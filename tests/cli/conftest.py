@@ -17,6 +17,7 @@ TWO_DOORS = {
     "test_breaker_commands",
     "test_discovery_commands",
     "test_event_commands",
+    "test_fleet_commands",
     "test_rerun_and_bulk_commands",
     "test_dlq_commands",
     "test_task_commands",

@@ -150,7 +150,7 @@ async def test_the_fleet_is_looked_at(client: AsyncTaskerClient) -> None:
     """Namespaces, handlers with who serves them, workers, settings, and health."""
     assert [one.name for one in (await client.list_namespaces()).namespaces] == ["shop"]
     assert {one.handler: one.workers for one in (await client.list_handlers()).handlers} == {"charge": 1, "check": 1}
-    assert (await client.list_workers()).workers[0].handlers == ["charge", "check"]
+    assert (await client.list_workers()).workers[0].handler_versions == {"charge": "1.0.0", "check": "1.0.0"}
     assert (await client.get_config()).settings["schema_name"] == "tasker_engine"
     assert (await client.ready())["status"] == "healthy"
 

@@ -9,7 +9,6 @@ from fleet_support import FLEET, on_worker
 from support.engine import Engine
 
 from tasker.model.errors import ActionForbidden, NotFound
-from tasker.model.fleet import HandlerVersion
 
 
 async def test_a_paused_worker_finishes_and_is_handed_nothing(engine: Engine) -> None:
@@ -82,9 +81,10 @@ async def test_a_worker_is_told_with_all_that_is_known_of_it(engine: Engine) -> 
         "paused",
     )
     assert (first.namespaces, first.queues, first.held) == (("tests",), ("tests",), 1)
-    assert first.handlers == (HandlerVersion(name="a", version="1.0.0"), HandlerVersion(name="b", version="2.1.0"))
+    assert first.handlers == ("a", "b")
+    assert first.handler_versions == {"a": "1.0.0", "b": "2.1.0"}
     assert (first.wanted_by, first.wanted_reason) == ("ada", "a new disk")
-    assert (second.version, second.state, second.handlers) == ("", "running", (HandlerVersion(name="a", version=""),))
+    assert (second.version, second.state, second.handlers) == ("", "running", ("a",))
     await old.end()
     ended = await FLEET.workers(engine.connection, ended_within_s=60, now=engine.clock.now)
     assert [one.state for one in ended] == ["ended", "paused"]

@@ -12,11 +12,18 @@ from cyclopts import App, CycloptsError
 from tasker.cli import exits
 from tasker.cli.commands import COMMANDS, GROUPS, Command
 
+_BOTH = {
+    group: {one.words: one for one in COMMANDS if one.words == group or one.words.startswith(f"{group} ")}
+    for group in GROUPS
+    if any(one.words == group for one in COMMANDS)
+}
+"""Words that are a command and a group: the command and those below it."""
+
 
 def run(words: Sequence[str]) -> int:
     """Runs one command; the exit code. Errors are told on stderr, with their traceback where TASKER_DEBUG is 1."""
     try:
-        answer = build()(words, exit_on_error=False, print_error=False, result_action="return_value")
+        answer = build(words)(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return answer if isinstance(answer, int) else exits.OK
     except CycloptsError as error:
@@ -30,22 +37,31 @@ def run(words: Sequence[str]) -> int:
         return _failed(error, words)
 
 
-def build() -> App:
-    """The commands; the modules that run them are imported when they do."""
+def build(words: Sequence[str] = ()) -> App:
+    """The commands; the modules that run them are imported when they do.
+
+    A word that is a command and has others below it is a group where `words` go on with one of those.
+    """
     app = App(name="tasker", help_format="plaintext", version=_version, suppress_keyboard_interrupt=False)
     groups: dict[str, App] = {}
-    for words, summary in GROUPS.items():
-        outer, _, name = words.rpartition(" ")
-        groups[words] = App(name=name, help=summary)
-        (groups[outer] if outer else app).command(groups[words])
+    for group, summary in GROUPS.items():
+        if group in _BOTH and " ".join(words[:2]) not in _BOTH[group]:
+            _register(app, group, _BOTH[group][group])
+            continue
+        outer, _, name = group.rpartition(" ")
+        groups[group] = App(name=name, help=summary)
+        (groups[outer] if outer else app).command(groups[group])
     for command in COMMANDS:
         group, _, name = command.words.rpartition(" ")
-        _register(groups[group] if group else app, name, command)
+        if command.words not in GROUPS and (not group or group in groups):
+            _register(groups[group] if group else app, name, command)
     return app
 
 
 def _register(app: App, name: str, command: Command) -> None:
-    app.command(command.target, name=name, help=command.summary, help_epilogue=f"Example:\n  {command.example}")
+    below = [f"  {words:24}{one.summary}" for words, one in _BOTH.get(command.words, {}).items() if one is not command]
+    example = f"Example:\n  {command.example}" + "\n".join(["", "", GROUPS[command.words], *below] if below else [])
+    app.command(command.target, name=name, help=command.summary, help_epilogue=example)
 
 
 def _version() -> str:

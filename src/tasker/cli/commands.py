@@ -10,6 +10,8 @@ GROUPS = {
     "step": "Repair the steps of a task by hand.",
     "template": "Check, publish and draw templates.",
     "handler": "See what handlers templates need, and which workers have them.",
+    "worker": "Look after the workers that run.",
+    "queue": "See what waits, and pause it.",
     "bulk": "Do one thing to many tasks.",
     "dlq": "Look after tasks that need somebody.",
     "analytics": "See how tasks and steps fare.",

@@ -21,11 +21,13 @@ from tasker.operations.dlq import (
     StalenessReport,
 )
 from tasker.operations.events import EventInfo, EventPage
-from tasker.operations.fleet import HandlerList, WorkerList
+from tasker.operations.fleet import HandlerList
 from tasker.operations.jobs import ItemInfo, JobDriven, JobInfo, JobMade
 from tasker.operations.keys import KeyInfo, KeyMade
+from tasker.operations.queues import PauseList, QueueActed, QueueList
 from tasker.operations.refusals import RefusalInfo
 from tasker.operations.templates import NamespaceList
+from tasker.operations.workers import WorkerActed, WorkerList
 
 
 class AsyncOversight(AsyncGateway):
@@ -203,9 +205,39 @@ class AsyncOversight(AsyncGateway):
         """The handlers that templates need, who serves them, and what waits for them."""
         return await self.call("list_handlers", namespace=namespace)
 
-    async def list_workers(self) -> WorkerList:
-        """The worker processes that live."""
-        return await self.call("list_workers")
+    async def list_workers(self, **which: Any) -> WorkerList:
+        """The worker processes that live. `which`: ended_within_s (those too that ended lately), limit."""
+        return await self.call("list_workers", **which)
+
+    async def pause_worker(self, session_uuid: Id, **about: Any) -> WorkerActed:
+        """Lets a worker finish what it has, and hands it nothing further. `about`: reason, actor, act_id. Raises
+        NotFound where no such session lives, ActionForbidden."""
+        return await self.call("pause_worker", session_uuid=session_uuid, **act_fields(about))
+
+    async def drain_worker(self, session_uuid: Id, **about: Any) -> WorkerActed:
+        """The same, and then it ends; see pause_worker."""
+        return await self.call("drain_worker", session_uuid=session_uuid, **act_fields(about))
+
+    async def resume_worker(self, session_uuid: Id, **about: Any) -> WorkerActed:
+        """Lets a paused worker go on; see pause_worker."""
+        return await self.call("resume_worker", session_uuid=session_uuid, **act_fields(about))
+
+    async def list_queues(self, *, namespace: str | None = None) -> QueueList:
+        """Queues, what waits in them, and what is paused."""
+        return await self.call("list_queues", namespace=namespace)
+
+    async def list_pauses(self, **which: Any) -> PauseList:
+        """Who paused which queues, when and why, the newest first. `which`: namespace, limit."""
+        return await self.call("list_pauses", **which)
+
+    async def pause_queue(self, namespace: str, **about: Any) -> QueueActed:
+        """Pauses the queues of a namespace. `about`: queue, handler (each: only that one), for_s, reason, actor,
+        act_id. Raises NotFound for what there is not."""
+        return await self.call("pause_queue", namespace=namespace, **act_fields(about))
+
+    async def resume_queue(self, namespace: str, **about: Any) -> QueueActed:
+        """Resumes queues, in the words in which they were paused; see pause_queue. Raises ActionForbidden."""
+        return await self.call("resume_queue", namespace=namespace, **act_fields(about))
 
     async def get_config(self) -> ConfigResponse:
         """What the server is set to, without its secrets."""

@@ -34,6 +34,7 @@ _STEP = f"{_TASK}/workflow_steps/{{step_uuid}}"
 _TEMPLATE = "/v1/templates/{namespace}/{name}"
 _JOB = "/v1/jobs/{job_uuid}"
 _SESSION = "/v1/worker/sessions/{session_uuid}"
+_WORKER = "/v1/workers/{session_uuid}"
 _ENTRY = "/v1/dlq/entry/{dlq_entry_uuid}"
 
 PLACES: dict[str, Place] = {
@@ -66,6 +67,13 @@ PLACES: dict[str, Place] = {
     "list_namespaces": Place("GET", "/v1/namespaces"),
     "list_handlers": Place("GET", "/v1/handlers"),
     "list_workers": Place("GET", "/v1/workers"),
+    "pause_worker": Place("POST", f"{_WORKER}/pause"),
+    "drain_worker": Place("POST", f"{_WORKER}/drain"),
+    "resume_worker": Place("POST", f"{_WORKER}/resume"),
+    "list_queues": Place("GET", "/v1/queues"),
+    "list_pauses": Place("GET", "/v1/queues/pauses"),
+    "pause_queue": Place("POST", "/v1/queues/pause"),
+    "resume_queue": Place("POST", "/v1/queues/resume"),
     "list_dlq": Place("GET", "/v1/dlq"),
     "add_dlq_entry": Place("POST", "/v1/dlq"),
     "get_dlq_stats": Place("GET", "/v1/dlq/stats"),

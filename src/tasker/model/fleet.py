@@ -136,14 +136,6 @@ QueueAction = Literal["pause", "resume"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandlerVersion:
-    """A handler that a worker announced; its version is "" where it said none."""
-
-    name: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
     """A worker process with all that is known of it."""
 
@@ -159,7 +151,9 @@ class WorkerInfo:
     """running, paused, draining or ended."""
     namespaces: tuple[str, ...]
     queues: tuple[str, ...]
-    handlers: tuple[HandlerVersion, ...]
+    handlers: tuple[str, ...]
+    handler_versions: Mapping[str, str]
+    """Of those that said one."""
     held: int
     """Steps that it runs now."""
     is_idle: bool

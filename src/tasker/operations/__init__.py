@@ -30,6 +30,7 @@ _TOPICS = (
     "keys",
     "lists",
     "publishing",
+    "queues",
     "reasons",
     "refusals",
     "reruns",
@@ -39,6 +40,7 @@ _TOPICS = (
     "watching",
     "worker_sessions",
     "worker_turns",
+    "workers",
 )
 for _topic in _TOPICS:
     import_module(f"tasker.operations.{_topic}")  # each registers its operations

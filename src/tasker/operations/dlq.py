@@ -362,7 +362,7 @@ class StalenessReport(Answer):
     time_in_state_minutes: float
     task_age_minutes: float
     staleness_threshold_minutes: float
-    health_status: str = Field(description="healthy, warning or stale.")
+    health_status: str = Field(description="healthy, warning, stale, or paused: its queue is.")
     priority: int
 
 

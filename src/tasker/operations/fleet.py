@@ -1,8 +1,7 @@
-"""Who works: handlers and where they are served, and worker processes."""
+"""Handlers, and where they are served. (`workers` has the processes, `queues` what lies waiting.)"""
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from pydantic import Field
@@ -10,7 +9,6 @@ from pydantic import Field
 from tasker.model import fleet
 from tasker.operations.fields import Name
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
-from tasker.operations.templates import Nothing
 from tasker.store import lists
 from tasker.store.connection import Connection
 
@@ -81,32 +79,3 @@ def _handler(one: fleet.HandlerInfo, oldest_s: float | None) -> HandlerInfo:
         template_count=one.template_count,
         served_by=[HandlerWorker.model_validate(worker) for worker in one.workers],
     )
-
-
-class WorkerInfo(Answer):
-    """A worker process that lives."""
-
-    session_uuid: UUID
-    name: str
-    host: str
-    pid: int
-    started_at: datetime
-    beat_at: datetime
-    is_idle: bool
-    held: int = Field(description="Steps that it runs now.")
-    handlers: list[str]
-    queues: list[str]
-
-
-class WorkerList(Answer):
-    """Living workers, newest first, at most 1000."""
-
-    workers: list[WorkerInfo]
-
-
-@operation("system:handlers_read", Scope.WHOLE)
-async def list_workers(access: Access, given: Nothing) -> WorkerList:
-    """List the worker processes that live"""
-    reads = access.engine.reads
-    found = await access.engine.ask(lambda connection: reads.sessions(connection, limit=1000))
-    return WorkerList(workers=[WorkerInfo.model_validate(one) for one in found])

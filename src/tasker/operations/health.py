@@ -12,11 +12,12 @@ from pydantic import Field
 
 from tasker import __version__
 from tasker.model.errors import TaskerError
-from tasker.model.fleet import Stats
+from tasker.model.fleet import FleetFigures, Stats
 from tasker.operations.engine import Engine
 from tasker.operations.registry import Answer
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
+from tasker.store.fleet import Fleet
 from tasker.store.migrate import status as schema_status
 from tasker.store.sweeps import seconds_since_sweep
 
@@ -80,6 +81,11 @@ class DetailedReport(ReadinessReport):
     due_steps: int | None = Field(description="Steps that wait for a time.")
     workers: int | None
     idle_workers: int | None
+    unserved_steps: int | None = Field(description="Steps that are ready, and no living worker has their handler.")
+    paused_steps: int | None = Field(description="Steps that are ready in a queue that is paused.")
+    pauses: int | None = Field(description="Namespaces, queues and handlers that are paused.")
+    paused_workers: int | None
+    draining_workers: int | None
 
 
 def health() -> Health:
@@ -89,27 +95,34 @@ def health() -> Health:
 
 async def readiness(engine: Engine) -> ReadinessReport:
     """Looks at the database and at what keeps work going."""
-    report, _ = await _report(engine, count_max=1)
+    report, _, _ = await _report(engine, count_max=1)
     return ReadinessReport(**report)
 
 
 async def details(engine: Engine) -> DetailedReport:
     """The same, with counts."""
-    report, stats = await _report(engine, count_max=10_000)
+    report, stats, fleet = await _report(engine, count_max=10_000)
     return DetailedReport(
         **report,
         queue_depth=None if stats is None else sum(channel.ready for channel in stats.channels),
         due_steps=None if stats is None else stats.due,
         workers=None if stats is None else stats.sessions,
         idle_workers=None if stats is None else stats.idle_sessions,
+        unserved_steps=None if fleet is None else fleet.unserved_steps,
+        paused_steps=None if fleet is None else fleet.paused_steps,
+        pauses=None if fleet is None else fleet.pauses,
+        paused_workers=None if fleet is None else fleet.paused_workers,
+        draining_workers=None if fleet is None else fleet.draining_workers,
     )
 
 
-async def _report(engine: Engine, *, count_max: int) -> tuple[dict[str, Any], Stats | None]:
+async def _report(engine: Engine, *, count_max: int) -> tuple[dict[str, Any], Stats | None, FleetFigures | None]:
     found: list[Stats] = []
+    held: list[FleetFigures] = []
 
     async def answers(connection: Connection) -> tuple[str, str | None]:
         found.append(await engine.reads.stats(connection, count_max=count_max))
+        held.append(await Fleet(engine.settings.schema_name).figures(connection, count_max=count_max))
         return "healthy", None
 
     async def is_current(connection: Connection) -> tuple[str, str | None]:
@@ -120,8 +133,11 @@ async def _report(engine: Engine, *, count_max: int) -> tuple[dict[str, Any], St
         late_s = await seconds_since_sweep(connection, engine.settings.schema_name)
         if found and not found[0].sessions:
             return "degraded", "no worker lives: tasks wait"
-        is_late = late_s is None or late_s > SWEEP_LATE_S
-        return ("degraded", "the sweep is late") if is_late else ("healthy", None)
+        if late_s is None or late_s > SWEEP_LATE_S:
+            return "degraded", "the sweep is late"
+        if held and held[0].unserved_steps:
+            return "degraded", "steps are ready whose handler no living worker has: `tasker handler list --missing`"
+        return "healthy", "something is paused: `tasker queue list`" if held and held[0].pauses else None
 
     checks = {
         "web_database": await _look(engine, answers),
@@ -140,7 +156,7 @@ async def _report(engine: Engine, *, count_max: int) -> tuple[dict[str, Any], St
         process_id=os.getpid(),
     )
     report = {"status": status, "timestamp": datetime.now(UTC), "checks": ReadinessChecks(**checks), "info": info}
-    return report, found[0] if found else None
+    return report, found[0] if found else None, held[0] if held else None
 
 
 async def _look(engine: Engine, look: Callable[[Connection], Awaitable[tuple[str, str | None]]]) -> Check:

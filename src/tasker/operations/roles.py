@@ -17,7 +17,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "submitter": ("tasks:create", "tasks:read", "templates:read"),
     "worker": ("gateway:work", "worker:templates_read"),
     "operator": (
-        *("tasks:*", "steps:*", "dlq:*", "breakers:*", "events:read", "templates:read"),
+        *("tasks:*", "steps:*", "dlq:*", "breakers:*", "queues:*", "workers:*", "events:read", "templates:read"),
         *("templates:validate", "system:analytics_read", "system:handlers_read", "worker:templates_read"),
     ),
     "admin": tuple(sorted(EVERY_PERMISSION)),

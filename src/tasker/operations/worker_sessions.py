@@ -72,7 +72,8 @@ async def open_worker_session(access: Access, given: words.OpenSession) -> words
             system_dependencies=[one.system_dependency for one in given.handlers],
             queues=given.queues,
         )
-        names, versions = [one.name for one in given.handlers], [one.version for one in given.handlers]
+        named = [one for one in given.handlers if one.version] or given.handlers  # not the other ways to name them
+        names, versions = [one.name for one in named], [one.version for one in named]
         await session.verbs.describe_session(connection, number, given.version, names, versions)
         return await session.remote.serve(connection, number)
 

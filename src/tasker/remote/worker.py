@@ -100,12 +100,13 @@ class RemoteWorker:
             raise SettingsError(
                 "publishers and subscribers of domain events need the database: run them in a process that has it"
             )
+        versions = {name: handler.version for name, handler in found.items()}
         served = [
             {
                 "name": name,
                 "pool": POOLS.index(found[name].pool) + 1,
                 "system_dependency": system,
-                "version": found[name].version,
+                "version": versions.get(name, ""),
             }
             for name, system in zip(offers(found), system_dependencies(found) or [""] * len(found), strict=True)
         ]

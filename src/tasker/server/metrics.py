@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from tasker.model.fleet import Stats
+from tasker.model.fleet import FleetFigures, Stats
 from tasker.model.states import TaskState
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -73,7 +73,7 @@ class Metrics:
         """A caller was told no."""
         self._refused.labels(face, reason).inc()
 
-    def text(self, stats: Stats | None) -> bytes:
+    def text(self, stats: Stats | None, fleet: FleetFigures | None = None) -> bytes:
         """All figures in Prometheus' format; without those of the database where it did not answer."""
         registry = self._own
         if folder := os.environ.get(SHARED_FOLDER):
@@ -81,7 +81,7 @@ class Metrics:
             forget_the_dead(Path(folder))
             MultiProcessCollector(registry)
         of_database = CollectorRegistry()
-        of_database.register(_OfDatabase(stats))
+        of_database.register(_OfDatabase(stats, fleet))
         return generate_latest(registry) + generate_latest(of_database)
 
 
@@ -107,8 +107,8 @@ def is_alive(process_id: int) -> bool:
 class _OfDatabase(Collector):
     """What the database said, as it is: no process keeps it."""
 
-    def __init__(self, stats: Stats | None) -> None:
-        self._stats = stats
+    def __init__(self, stats: Stats | None, fleet: FleetFigures | None) -> None:
+        self._stats, self._fleet = stats, fleet
 
     def collect(self) -> Iterator[Metric]:
         """The figures."""
@@ -126,3 +126,17 @@ class _OfDatabase(Collector):
         yield GaugeMetricFamily("tasker_oldest_ready_seconds", "How long the oldest waits for one.", value=oldest_s)
         yield GaugeMetricFamily("tasker_due_steps", "Steps that wait for a time.", value=stats.due)
         yield GaugeMetricFamily("tasker_workers", "Living worker processes.", value=stats.sessions)
+        if self._fleet is not None:
+            yield from _of_fleet(self._fleet)
+
+
+def _of_fleet(fleet: FleetFigures) -> Iterator[Metric]:
+    by_state = GaugeMetricFamily("tasker_workers_by_state", "Living worker processes.", labels=["state"])
+    by_state.add_metric(["running"], fleet.running_workers)
+    by_state.add_metric(["paused"], fleet.paused_workers)
+    by_state.add_metric(["draining"], fleet.draining_workers)
+    yield by_state
+    yield GaugeMetricFamily("tasker_pauses", "Namespaces, queues and handlers that are paused.", value=fleet.pauses)
+    yield GaugeMetricFamily("tasker_paused_steps", "Steps that wait in paused queues.", value=fleet.paused_steps)
+    said = "Steps that are ready, and no living worker has their handler."
+    yield GaugeMetricFamily("tasker_unserved_steps", said, value=fleet.unserved_steps)

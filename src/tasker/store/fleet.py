@@ -12,7 +12,6 @@ import orjson
 from tasker import sql
 from tasker.model.fleet import (
     FleetFigures,
-    HandlerVersion,
     PauseRecord,
     QueueActed,
     QueueAction,
@@ -122,9 +121,14 @@ class Fleet:
 
 def _worker(row: Mapping[str, Any]) -> WorkerInfo:
     known = dict(row)
-    handlers = tuple(HandlerVersion(**one) for one in orjson.loads(known.pop("handlers")))
-    namespaces, queues = tuple(known.pop("namespaces")), tuple(known.pop("queues"))
-    return WorkerInfo(handlers=handlers, namespaces=namespaces, queues=queues, **known)
+    announced = orjson.loads(known.pop("handlers"))
+    return WorkerInfo(
+        handlers=tuple(one["name"] for one in announced),
+        handler_versions={one["name"]: one["version"] for one in announced if one["version"]},
+        namespaces=tuple(known.pop("namespaces")),
+        queues=tuple(known.pop("queues")),
+        **known,
+    )
 
 
 def _queue(row: Mapping[str, Any]) -> QueueInfo:

@@ -234,14 +234,13 @@ class Worker:
         session = await self._verbs.open_session(
             connection, uuid4(), self._name, host_name(), os.getpid(), self._settings.lease_s
         )
-        offered = offers(self._handlers)
-        versions = [self._handlers[name].version for name in offered]
-        await self._verbs.describe_session(connection, session, __version__, offered, versions)
+        versions = {name: handler.version for name, handler in self._handlers.items()}
+        await self._verbs.describe_session(connection, session, __version__, list(versions), list(versions.values()))
         self._serve(
             await self._verbs.serve(
                 connection,
                 session,
-                offered,
+                offers(self._handlers),
                 self._queues,
                 system_dependencies=system_dependencies(self._handlers),
             )

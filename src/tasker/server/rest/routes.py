@@ -21,6 +21,7 @@ from tasker.operations import (
     keys,
     lists,
     publishing,
+    queues,
     reasons,
     refusals,
     reruns,
@@ -30,6 +31,7 @@ from tasker.operations import (
     watching,
     worker_sessions,
     worker_turns,
+    workers,
 )
 
 
@@ -64,6 +66,7 @@ _TASK = "/v1/tasks/{task_uuid}"
 _STEP = f"{_TASK}/workflow_steps/{{step_uuid}}"
 _TEMPLATE = "/v1/templates/{namespace}/{name}"
 _SESSION = "/v1/worker/sessions/{session_uuid}"
+_WORKER = "/v1/workers/{session_uuid}"
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/tasks", tasks.create_task),
@@ -98,7 +101,14 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{_TEMPLATE}/{{version}}/validate", templates.check_template),
     Route("GET", "/v1/namespaces", templates.list_namespaces),
     Route("GET", "/v1/handlers", fleet.list_handlers),
-    Route("GET", "/v1/workers", fleet.list_workers),
+    Route("GET", "/v1/workers", workers.list_workers),
+    Route("POST", f"{_WORKER}/pause", workers.pause_worker),
+    Route("POST", f"{_WORKER}/drain", workers.drain_worker),
+    Route("POST", f"{_WORKER}/resume", workers.resume_worker),
+    Route("GET", "/v1/queues", queues.list_queues),
+    Route("GET", "/v1/queues/pauses", queues.list_pauses),
+    Route("POST", "/v1/queues/pause", queues.pause_queue),
+    Route("POST", "/v1/queues/resume", queues.resume_queue),
     Route("GET", "/v1/jobs", jobs.list_jobs),
     Route("POST", "/v1/jobs", jobs.create_job),
     Route("GET", "/v1/jobs/{job_uuid}", jobs.get_job),

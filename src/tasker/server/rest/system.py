@@ -10,13 +10,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tasker.model.errors import DatabaseUnavailable, TaskerError
-from tasker.model.fleet import Stats
+from tasker.model.fleet import FleetFigures, Stats
 from tasker.operations import Engine, health
 from tasker.operations.registry import Answer
 from tasker.server.rest.door import Door, guarded
 from tasker.server.rest.openapi import document
 from tasker.server.rest.pages import SECURITY_HEADERS, page
+from tasker.store.connection import Connection
 from tasker.store.errors import DatabaseError
+from tasker.store.fleet import Fleet
 
 COUNT_MAX = 10_000
 
@@ -39,7 +41,7 @@ def add_system_routes(app: FastAPI, door: Door) -> None:
         return _json(report, 200 if report.is_ready else 503)
 
     async def figures(request: Request) -> Response:
-        text = door.entrance.metrics.text(await _stats(engine))
+        text = door.entrance.metrics.text(*await _stats(engine))
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def description(request: Request) -> Response:
@@ -64,11 +66,17 @@ def _json(answer: Answer, status: int = 200) -> Response:
     return Response(answer.model_dump_json(), status, media_type="application/json")
 
 
-async def _stats(engine: Engine) -> Stats | None:
+async def _stats(engine: Engine) -> tuple[Stats | None, FleetFigures | None]:
+    fleet = Fleet(engine.settings.schema_name)
+
+    async def look(connection: Connection) -> tuple[Stats, FleetFigures]:
+        stats = await engine.reads.stats(connection, count_max=COUNT_MAX)
+        return stats, await fleet.figures(connection, count_max=COUNT_MAX)
+
     try:
-        return await engine.ask(lambda connection: engine.reads.stats(connection, count_max=COUNT_MAX))
+        return await engine.ask(look)
     except (TaskerError, DatabaseError):
-        return None
+        return None, None
 
 
 def _prefix(request: Request) -> str:
