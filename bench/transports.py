@@ -1,10 +1,10 @@
-"""How fast work goes through each transport: `python bench/transports.py [--rabbitmq-url URL] [--tasks N]`.
+"""How fast work goes through each transport: `python bench/transports.py [--rabbitmq-url URL] [--processes 1 2 4]`.
 
-Throughput: chains of four steps through two worker processes, in steps per second and as a ratio to `direct` in the
-same round; medians over the rounds, transports in turn. Hand-off: chains of two steps, one at a time, whose steps are
-run by different processes: from when the first is recorded until the handler of the second starts. Each round has
-databases of its own, on a PostgreSQL that this starts. Needs an idle machine. Without --rabbitmq-url RabbitMQ is left
-out.
+Throughput: chains of four steps through so many worker processes, in steps per second and as a ratio to `direct` with
+one process in the same round; medians over the rounds, ways in turn. Hand-off: chains of two steps, one at a time, the
+steps of which are run by different processes: from when the first is recorded until the handler of the second starts.
+`gateway` is workers that know a server's address alone. Each measurement has a database of its own, on a PostgreSQL
+that this starts. Needs an idle machine. Without --rabbitmq-url RabbitMQ is left out.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
-from uuid import UUID
+
+import uvicorn
+import uvloop
+from script import print_table
 
 from tasker import Settings, Tasker, TaskRequest, step_handler
 from tasker.embedded import start_private
 from tasker.model.template import HandlerRef, Step, Template
+from tasker.remote.worker import RemoteWorker
 from tasker.store.connection import connect
 
 CHAIN = Template(
@@ -44,6 +51,10 @@ ACROSS = Template(
         Step(name="right", handler=HandlerRef(callable="right"), dependencies=("left",)),
     ),
 )
+SIDES = ("left", "right")
+_WARM_TASKS = 200
+_LOOK_S = 0.02
+_IS_OPEN = "select exists (select from tasker_engine.tasks where open > 0)"
 
 
 @step_handler("work")
@@ -64,57 +75,92 @@ async def right(context: Any) -> dict[str, Any]:
     return {"started_at": time.time()}
 
 
-def made(dsn: str, transport: str, url: str | None, **options: Any) -> Tasker:
-    """A Tasker on that transport."""
-    settings = Settings(transport=transport, rabbitmq_url=url)  # pyright: ignore[reportCallIssue, reportArgumentType]
+def made(dsn: str, way: str, url: str, **options: Any) -> Tasker:
+    """A Tasker on the way's transport; beside workers of the gateway it is the direct one."""
+    transport = "direct" if way == "gateway" else way
+    broker = url if way == "rabbitmq" else None
+    settings = Settings(transport=transport, rabbitmq_url=broker)  # pyright: ignore[reportCallIssue, reportArgumentType]
     return Tasker(dsn, settings=settings, **options)
 
 
-async def child(dsn: str, transport: str, url: str, side: str) -> None:
-    """A worker process, until its input ends."""
+# The processes --------------------------------------------------------------------------------------------------------
+
+
+async def child(part: str, dsn: str, way: str, url: str, side: str) -> None:
+    """A worker, or the server, until its input ends."""
+    if part == "server":
+        await serve(made(dsn, way, ""), int(side))
+        return
     handlers = [work, left if side == "left" else right]
-    async with made(dsn, transport, url or None, handlers=handlers):
+    worker = RemoteWorker(url, handlers=handlers) if way == "gateway" else made(dsn, way, url, handlers=handlers)
+    async with worker:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 
-async def measure(dsn: str, transport: str, url: str | None, tasks: int, pairs: int) -> tuple[float, list[float]]:
-    """Steps per second, and seconds of each hand-off."""
-    async with made(dsn, transport, url, templates=[CHAIN, ACROSS], worker=False) as tasker:
-        arguments = (sys.executable, __file__, "child", dsn, transport, url or "")
-        pipe = asyncio.subprocess.PIPE
-        children = [
-            await asyncio.create_subprocess_exec(*arguments, side, stdin=pipe, stdout=pipe)
-            for side in ("left", "right")
-        ]
-        try:
-            for one in children:
-                await started(one)
-            await run_chains(tasker, 200)
-            began = time.perf_counter()
-            await run_chains(tasker, tasks)
-            rate = tasks * 4 / (time.perf_counter() - began)
-            return rate, [await hand_off(tasker) for _ in range(pairs)]
-        finally:
-            for one in children:
-                await one.communicate(b"")  # the end of its input is its end
+async def serve(tasker: Tasker, port: int) -> None:
+    """The server of the gateway."""
+    config = uvicorn.Config(tasker.asgi(), port=port, log_config=None, access_log=False, http="httptools")
+    config.timeout_graceful_shutdown = 1
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.02)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    server.should_exit = True
+    await serving
 
 
-async def started(process: asyncio.subprocess.Process) -> None:
-    """Returns when a worker says that it is ready; RuntimeError where it ended instead."""
-    while process.stdout is not None and (line := await process.stdout.readline()):
-        if b"ready" in line:
-            return
-    raise RuntimeError("a worker did not start")
+@asynccontextmanager
+async def process(*arguments: str) -> AsyncGenerator[None]:
+    """A child, once it says that it is ready; the end of its input is its end. RuntimeError where it does not start."""
+    pipe = asyncio.subprocess.PIPE
+    one = await asyncio.create_subprocess_exec(sys.executable, __file__, "child", *arguments, stdin=pipe, stdout=pipe)
+    try:
+        while one.stdout is not None and (line := await one.stdout.readline()):
+            if b"ready" in line:
+                break
+        else:
+            raise RuntimeError("a process did not start")
+        yield
+    finally:
+        await one.communicate(b"")
+
+
+# What is measured -----------------------------------------------------------------------------------------------------
+
+
+async def measure(dsn: str, way: str, broker: str, processes: int, tasks: int, pairs: int) -> tuple[float, list[float]]:
+    """Steps per second, and seconds of each hand-off; none with one process, which hands nothing over."""
+    async with AsyncExitStack() as stack:
+        tasker = await stack.enter_async_context(made(dsn, way, broker, templates=[CHAIN, ACROSS], worker=False))
+        url = broker
+        if way == "gateway":
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            await stack.enter_async_context(process("server", dsn, way, "", str(port)))
+            url = f"http://127.0.0.1:{port}"
+        sides = [SIDES[number % 2] for number in range(processes)]
+        await asyncio.gather(*(stack.enter_async_context(process("worker", dsn, way, url, side)) for side in sides))
+        await run_chains(tasker, _WARM_TASKS)
+        began = time.perf_counter()
+        await run_chains(tasker, tasks)
+        rate = tasks * len(CHAIN.steps) / (time.perf_counter() - began)
+        return rate, [await hand_off(tasker) for _ in range(pairs if processes > 1 else 0)]
 
 
 async def run_chains(tasker: Tasker, tasks: int) -> None:
-    """Submits so many chains, and waits for all of them."""
-    ids: list[UUID] = []
+    """Submits so many chains, and returns when all have ended. (To wait for each of them would be measured too.)"""
     for begin in range(0, tasks, 500):
         requests = [TaskRequest() for _ in range(min(500, tasks - begin))]
-        ids += [one.task_uuid for one in await tasker.submit_many("chain", requests, namespace="bench")]
-    await asyncio.gather(*(tasker.wait(one, timeout=600) for one in ids))
+        await tasker.submit_many("chain", requests, namespace="bench")
+    connection = await connect(tasker.dsn)
+    try:
+        while await connection.fetchval(_IS_OPEN):  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(_LOOK_S)
+    finally:
+        await connection.close()
 
 
 async def hand_off(tasker: Tasker) -> float:
@@ -127,47 +173,73 @@ async def hand_off(tasker: Tasker) -> float:
     return done.results["right"]["started_at"] - recorded_at.timestamp()
 
 
-async def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """All rounds; the figures by transport."""
-    transports = ["direct", "pgmq", *(["rabbitmq"] if arguments.rabbitmq_url else [])]
-    rates: dict[str, list[float]] = {one: [] for one in transports}
-    waits: dict[str, list[float]] = {one: [] for one in transports}
+class Found:
+    """What was measured of one way with so many processes."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.waits: list[float] = []
+
+    def figures(self, base: Sequence[float]) -> dict[str, Any]:
+        """Medians; ratios to `base` round by round."""
+        ratios = [rate / other for rate, other in zip(self.rates, base, strict=True)]
+        found: dict[str, Any] = {
+            "steps_per_s": round(statistics.median(self.rates)),
+            "ratio": round(statistics.median(ratios), 3),
+        }
+        if len(self.waits) > 1:
+            p99 = statistics.quantiles(self.waits, n=100)[98]
+            found |= {"p50_ms": round(statistics.median(self.waits) * 1e3, 1), "p99_ms": round(p99 * 1e3, 1)}
+        return found
+
+
+async def run(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """All rounds; the figures by way and number of processes."""
+    counts = sorted({1, *arguments.processes})
+    plan = [
+        (way, count) for count in counts for way in arguments.ways if way == "direct" or count in arguments.processes
+    ]
+    found = {one: Found() for one in plan}
     with tempfile.TemporaryDirectory() as folder, start_private(Path(folder)) as server:
         for number in range(arguments.rounds):
-            for transport in transports:
+            for way, count in plan:
+                name = f"bench_{way}_{count}_{number}"
                 admin = await connect(server.admin_dsn)
-                name = f"bench_{transport}_{number}"
                 await admin.execute(f"create database {name}")
                 await admin.close()
                 dsn = urlunsplit(urlsplit(server.admin_dsn)._replace(path=f"/{name}"))
-                rate, took = await measure(dsn, transport, arguments.rabbitmq_url, arguments.tasks, arguments.pairs)
-                rates[transport].append(rate)
-                waits[transport] += took
-    base = rates["direct"]
-    return {
-        one: {
-            "steps_per_s": round(statistics.median(rates[one])),
-            "ratio_to_direct": round(statistics.median(r / b for r, b in zip(rates[one], base, strict=True)), 3),
-            "hand_off_ms": {
-                "p50": round(statistics.median(waits[one]) * 1000, 1),
-                "p99": round(statistics.quantiles(waits[one], n=100)[98] * 1000, 1),
-            },
-        }
-        for one in transports
-    }
+                broker = arguments.rabbitmq_url or ""
+                rate, waits = await measure(dsn, way, broker, count, arguments.tasks, arguments.pairs)
+                found[way, count].rates.append(rate)
+                found[way, count].waits += waits
+                print(f"round {number + 1}: {way}, {count} processes: {rate:,.0f} steps/s", file=sys.stderr)
+    base = found["direct", 1].rates
+    return {f"{way}, {count}": one.figures(base) for (way, count), one in found.items()}
 
 
 def main() -> None:
     """The command line."""
     if sys.argv[1:2] == ["child"]:
-        asyncio.run(child(*sys.argv[2:6]))
+        uvloop.run(child(*sys.argv[2:7]))
         return
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rabbitmq-url")
+    parser.add_argument("--ways", nargs="+", choices=("pgmq", "rabbitmq", "gateway"), help="beside direct; else all")
+    parser.add_argument("--processes", nargs="+", type=int, default=[1, 2, 4])
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
-    print(json.dumps(asyncio.run(run(parser.parse_args())), indent=2))
+    parser.add_argument("--json", action="store_true", help="the figures as JSON, after the table")
+    arguments = parser.parse_args()
+    others = arguments.ways or ["pgmq", *(["rabbitmq"] if arguments.rabbitmq_url else []), "gateway"]
+    arguments.ways = ["direct", *others]
+    figures = uvloop.run(run(arguments))
+    columns = ("steps_per_s", "ratio", "p50_ms", "p99_ms")
+    print_table(
+        [("way, processes", *columns), *((k, *(str(v.get(c, "")) for c in columns)) for k, v in figures.items())]
+    )
+    if arguments.json:
+        print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ from tasker.templates import load_given
 from tasker.templates.publishing import Published, publish
 from tasker.transport.opening import choose_transport, open_transport
 from tasker.transport.seam import Transport
+from tasker.worker.announcements import Announcements
 from tasker.worker.plans import check_handlers
 from tasker.worker.waiters import Waiters
 from tasker.worker.worker import Worker
@@ -136,6 +138,7 @@ class Tasker(BreakerCalls):
                 ended=self._waiters.resolve,
                 is_awaited=self._waiters.is_awaited,
                 told=self._courier.told,
+                left=self._announce,
             )
             await self._worker.start()
         self._transport = open_transport(
@@ -145,7 +148,7 @@ class Tasker(BreakerCalls):
             ask=self._ask,
             handlers=self._handlers if self._worker else {},
             queues=self._queues,
-            wake=self._wake_worker,
+            wake=self._heed(),
         )
         await self._transport.start()
 
@@ -375,20 +378,27 @@ class Tasker(BreakerCalls):
 
     async def _ask(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What `work` answers on a connection of the pool; after a lost one on another, because a restart of the
-        database leaves dead ones there. Whatever is asked here may be asked twice. Raises DatabaseUnavailable."""
+        database leaves as many dead ones there as it holds. Whatever is asked here may be asked again. Raises
+        DatabaseUnavailable."""
+        for _ in range(self.settings.read_connections):
+            with suppress(*CONNECTION_ERRORS):
+                async with self._connections.acquire() as connection:
+                    return await work(connection)
         try:
             async with self._connections.acquire() as connection:
                 return await work(connection)
-        except CONNECTION_ERRORS:
-            try:
-                async with self._connections.acquire() as connection:
-                    return await work(connection)
-            except CONNECTION_ERRORS as error:
-                raise unavailable(self.dsn, error) from error
+        except CONNECTION_ERRORS as error:
+            raise unavailable(self.dsn, error) from error
 
     async def _ask_ended(self, task_ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
         async with self._connections.acquire() as connection:
             return await ended_tasks(connection, task_ids, self.settings.schema_name)
+
+    def _heed(self) -> Callable[[], object]:
+        """What a broker's messages call."""
+        if self._worker is None:
+            return self._wake_worker
+        return Announcements(self._wake_worker, self._worker.counts, pause_max_s=self.settings.poll_s).heard
 
     def _wake_worker(self) -> None:
         if self._worker is not None:

@@ -87,6 +87,8 @@ class Turning:
                 connection = await connect(self._dsn())
                 try:
                     await connection.add_listener(self._settings.schema_name, self._heard)
+                    # With a broker, this is where those are told who read its queues, or fill them.
+                    await connection.add_listener(f"{self._settings.schema_name}_messages", self._heard)
                     while not connection.is_closed():  # noqa: ASYNC110 - the driver tells nobody
                         await asyncio.sleep(_TROUBLE_PAUSE_S)
                 finally:

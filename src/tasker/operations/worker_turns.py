@@ -38,6 +38,8 @@ async def take_worker_turn(access: Access, given: words.TakeTurn) -> words.TurnT
         await recording.record(outcomes)
     for reply in recording.replies:
         _join(found, reply)
+    if any(reply.left for reply in recording.replies):
+        access.engine.woken()  # others may take what this session was not handed
     superseded = False
     if given.claim and any(given.free) and not found.grants and not found.session_ended:
         superseded = not await _claim(session, given, calls, found)

@@ -76,6 +76,8 @@ class Reply:
     submitted: list[Submitted] = field(default_factory=list[Submitted])
     gone: list[tuple[UUID, int, int]] = field(default_factory=list[tuple[UUID, int, int]])
     next_due_s: float | None = None
+    left: int = 0
+    """How many steps a report has made ready without handing them to this session."""
     idle_peers: int = 0
     session_ended: bool = False
     wanted: str | None = None
@@ -121,6 +123,8 @@ def _read_other(
         reply.items[task_id, number] = (orjson.loads(info or "{}")["batch_id"], payload)
     elif kind == "submitted":
         reply.submitted.append(Submitted(task_id, payload == "duplicate"))
+    elif kind == "left":
+        reply.left += number
     elif kind == "verdict":
         reply.verdicts.append(Verdict(task_id, number, attempt, payload))
     elif kind == "gone":

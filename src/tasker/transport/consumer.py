@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel
+from aiormq.abc import DeliveredMessage
 from pydantic import SecretStr
 
 from tasker.transport.broker import ANSWER_S, BROKER_ERRORS, Broker
@@ -17,12 +18,15 @@ from tasker.worker.log import log
 
 _QUEUES_S = 2.0
 _PAUSE_S, _PAUSE_MAX_S = 0.1, 2.0
+_SETTLE_S = 0.01
+"""What comes in so short a time is acknowledged together, and wakes the worker once more, together."""
 
 
 class Consumer:
-    """Reads the queues that `queues` answers, from start() to stop(); `wake` is called for each message.
+    """Reads the queues that `queues` answers, from start() to stop(). `wake` is called at the first of messages that
+    come together, and after the last.
 
-    A message is acknowledged at once: what it points to lies in the database, and whoever claims it there has a lease.
+    Messages are acknowledged at once: what they point to lies in the database, and whoever claims it there has a lease.
     """
 
     def __init__(
@@ -32,7 +36,9 @@ class Consumer:
         self._ask_queues = queues
         self._wake_worker = wake
         self._prefetch = prefetch
-        self._reading: dict[str, tuple[AbstractQueue, str]] = {}
+        self._reading: dict[str, str] = {}
+        self._taken: list[DeliveredMessage] = []
+        self._settling: asyncio.Task[None] | None = None
         self._main: asyncio.Task[None] | None = None
         self.counts: Counter[str] = Counter()
         self.reads = asyncio.Event()
@@ -44,9 +50,10 @@ class Consumer:
 
     async def stop(self) -> None:
         """Ends."""
-        if self._main is not None:
-            self._main.cancel()
-            await asyncio.gather(self._main, return_exceptions=True)
+        running = [one for one in (self._main, self._settling) if one is not None]
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await self._broker.close()
 
     async def _run(self) -> None:
@@ -56,6 +63,7 @@ class Consumer:
                 channel, is_new = await self._broker.channel()
                 if is_new:
                     self._reading.clear()
+                    self._taken.clear()
                     await channel.set_qos(prefetch_count=self._prefetch)
                 await self._follow(channel)
                 pause_s = _PAUSE_S
@@ -84,23 +92,49 @@ class Consumer:
     async def _follow(self, channel: AbstractChannel) -> None:
         """Reads the queues that are ours now, and no others."""
         wanted = set(await self._ask_queues())
+        underlay = await channel.get_underlay_channel()
         for name in wanted - self._reading.keys():
             async with asyncio.timeout(ANSWER_S):
-                queue = await declare_step_queue(channel, name)
-                self._reading[name] = queue, await queue.consume(self._take)
+                await declare_step_queue(channel, name)
+                # Not by the queue's own method: that costs two tasks more for each message.
+                answer = await underlay.basic_consume(name, self._take)
+                self._reading[name] = answer.consumer_tag or ""
         for name in self._reading.keys() - wanted:
-            queue, tag = self._reading.pop(name)
-            await queue.cancel(tag, timeout=ANSWER_S)
+            await underlay.basic_cancel(self._reading.pop(name), timeout=ANSWER_S)
 
-    async def _take(self, message: AbstractIncomingMessage) -> None:
+    async def _take(self, message: DeliveredMessage) -> None:
+        """A message. They are acknowledged in the order in which they came, each with all before it."""
         with suppress(*BROKER_ERRORS):  # a lost connection is seen by _watch; the message comes again
             try:
                 read_pointer(message.body)
             except PoisonedMessage as error:
                 self.counts["dead"] += 1
                 log.error("a message that nobody can read", queue=message.routing_key, error=str(error))
-                await message.reject(requeue=False)
-            else:
-                self.counts["received"] += 1
+                await message.channel.basic_reject(_tag(message), requeue=False)
+                return
+            self.counts["received"] += 1
+            self._taken.append(message)
+            if self._settling is None:
                 self._wake_worker()
-                await message.ack()
+                self._settling = asyncio.create_task(self._settle_soon())
+            if len(self._taken) * 2 >= self._prefetch:
+                await self._settle()
+
+    async def _settle_soon(self) -> None:
+        """One acknowledgement, and one more wake-up, for all that came meanwhile."""
+        await asyncio.sleep(_SETTLE_S)
+        self._settling = None
+        self._wake_worker()
+        with suppress(*BROKER_ERRORS):
+            await self._settle()
+
+    async def _settle(self) -> None:
+        if self._taken:
+            last = self._taken[-1]
+            self._taken.clear()
+            await last.channel.basic_ack(_tag(last), multiple=True, wait=False)
+
+
+def _tag(message: DeliveredMessage) -> int:
+    assert message.delivery_tag is not None  # noqa: S101 - what a consumer is handed has one
+    return message.delivery_tag

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
+from typing import cast
 from uuid import uuid4
 
 import orjson
-from aio_pika import DeliveryMode
-from aio_pika import Message as Envelope
-from aio_pika.abc import AbstractChannel, AbstractExchange
+from aio_pika.abc import AbstractChannel
+from aiormq.channel import Channel as Underlay
+from pamqp.commands import Basic
 from pydantic import SecretStr
 
 from tasker.store import messages
@@ -22,13 +23,14 @@ from tasker.store.connection import Connection, connect
 from tasker.store.messages import Message
 from tasker.transport.broker import ANSWER_S, BROKER_ERRORS, Broker
 from tasker.transport.rounds import Rounds
-from tasker.transport.topology import declare_event_queue, declare_events, declare_step_queue
+from tasker.transport.topology import EVENTS, declare_event_queue, declare_events, declare_step_queue
 from tasker.worker.log import log
 
 SENT_MAX = 500
 LEASE_S = 1.5
 _SETTLED_S, _LOOK_BELOW_S, _MARK_S = 10.0, 5.0, 0.5
 _PRUNE_S, _PRUNE_MAX = 60.0, 5000
+_PERSISTENT = 2
 
 
 class Publisher:
@@ -47,7 +49,6 @@ class Publisher:
         self._floor = 0
         self._marks: deque[tuple[float, int]] = deque()
         self._declared: set[str] = set()
-        self._events: AbstractExchange | None = None
         self.counts: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -131,46 +132,56 @@ class Publisher:
         if is_new:
             self._declared.clear()
             async with asyncio.timeout(ANSWER_S):
-                self._events = await declare_events(channel)
+                await declare_events(channel)
         return channel
 
     async def _send(self, channel: AbstractChannel, taken: list[Message]) -> tuple[list[int], BaseException | None]:
         """What was confirmed, and what went wrong with the rest. Of a task's events one is under way at a time."""
-        lines: dict[str, list[tuple[Message, Envelope]]] = {}
+        underlay = cast("Underlay", await channel.get_underlay_channel())
+        lines: dict[str, list[tuple[Message, Basic.Properties]]] = {}
         for one in taken:
-            key, envelope = await self._envelope(channel, one)
-            lines.setdefault(key, []).append((one, envelope))
+            key, properties = await self._labelled(channel, one)
+            lines.setdefault(key, []).append((one, properties))
         sent: list[int] = []
 
-        async def send_in_order(line: list[tuple[Message, Envelope]]) -> None:
-            for one, envelope in line:
-                exchange = channel.default_exchange if one.kind == "step" else self._events
-                assert exchange is not None  # noqa: S101 - opened with the channel
-                where = one.queue if one.kind == "step" else one.routing_key
-                await exchange.publish(envelope, where, mandatory=True, timeout=ANSWER_S)
+        async def send_in_order(line: list[tuple[Message, Basic.Properties]]) -> None:
+            for one, properties in line:
+                await _publish(underlay, one, properties)
                 sent.append(one.seq)
 
         answers = await asyncio.gather(*map(send_in_order, lines.values()), return_exceptions=True)
         return sent, next((one for one in answers if isinstance(one, BaseException)), None)
 
-    async def _envelope(self, channel: AbstractChannel, one: Message) -> tuple[str, Envelope]:
-        """The message as it travels, and what it must not overtake; declares where it goes."""
-        said = orjson.loads(one.body)
-        if one.kind == "step":
-            message_id = key = f"{said['task_uuid']}:{said['step_number']}:{said['attempt']}:{one.seq}"
-        else:
+    async def _labelled(self, channel: AbstractChannel, one: Message) -> tuple[str, Basic.Properties]:
+        """What the message must not overtake, and what it says of itself; declares where it goes."""
+        message_id = key = f"step:{one.seq}"
+        name, namespace = "step", ""
+        if one.kind == "event":
+            said = orjson.loads(one.body)
             message_id, key = said["event_id"], said["metadata"]["task_uuid"]
+            name, namespace = said["event_name"], said["metadata"]["namespace"]
         if one.queue not in self._declared:
             async with asyncio.timeout(ANSWER_S):
                 if one.kind == "step":
                     await declare_step_queue(channel, one.queue)
                 else:
-                    await declare_event_queue(channel, one.queue, said["metadata"]["namespace"])
+                    await declare_event_queue(channel, one.queue, namespace)
             self._declared.add(one.queue)
-        return key, Envelope(
-            one.body.encode(),
-            message_id=message_id,
-            content_type="application/json",
-            delivery_mode=DeliveryMode.PERSISTENT,
-            type=said.get("event_name", "step"),
+        return key, Basic.Properties(
+            message_id=message_id, content_type="application/json", delivery_mode=_PERSISTENT, message_type=name
         )
+
+
+async def _publish(channel: Underlay, one: Message, properties: Basic.Properties) -> None:
+    """Returns when the broker has it. Straight on the channel: an exchange's own method costs a fifth more."""
+    exchange, routing_key = ("", one.queue) if one.kind == "step" else (EVENTS, one.routing_key)
+    body = one.body.encode()
+    await channel.basic_publish(
+        body,
+        exchange=exchange,
+        routing_key=routing_key,
+        properties=properties,
+        mandatory=True,
+        timeout=ANSWER_S,
+        wait=False,
+    )

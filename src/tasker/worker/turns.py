@@ -47,7 +47,8 @@ def unheard(outcomes: Sequence[Held], told: Sequence[Told]) -> None:
 
 class Turns:
     """The loop of one session. `ended` is told of each task that a report ended, with what it has become where
-    `is_awaited` says that somebody waits for it; `told` of the domain events that steps of a report publish."""
+    `is_awaited` says that somebody waits for it; `told` of the domain events that steps of a report publish;
+    `left` when a report left steps for others."""
 
     def __init__(
         self,
@@ -59,8 +60,10 @@ class Turns:
         ended: Callable[[Sequence[tuple[UUID, str]], Views], None],
         is_awaited: Callable[[UUID], bool] = lambda _: False,
         told: Callable[[Sequence[Held], Sequence[Told]], None] = unheard,
+        left: Callable[[], object] = lambda: None,
     ) -> None:
         self._told = told
+        self._left = left
         self._verbs = verbs
         self._slots = slots
         self._admission = admission
@@ -233,6 +236,7 @@ class Turns:
         may_be_alone = self._alone is None and not self.is_draining
         reply = await self._verbs.claim(connection, self.session, self.serving, self._asked, may_be_alone=may_be_alone)
         self.counts["claims"] += 1
+        self.counts["vain_claims"] += not reply.grants
         self.next_due_s = reply.next_due_s
         await self._take_in(connection, reply, ())
 
@@ -273,6 +277,8 @@ class Turns:
             self._outbox.late_went()
         if reply.told:
             self._told(batch.outcomes, reply.told)
+        if reply.left:
+            self._left()
         if reply.ended:
             self._ended(reply.ended, reply.views)
 

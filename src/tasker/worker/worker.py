@@ -42,7 +42,8 @@ class Worker:
     """Runs the steps of these handlers, in these queues (None: all), until stop(). `dsn` may be any way to the engine.
 
     `ended` is told of tasks that end here, with what those have become for which `is_awaited` answers yes; `told` of
-    domain events of steps that ended here; `session_opened` of each session's number.
+    domain events of steps that ended here; `session_opened` of each session's number; `left` when steps have become
+    ready that others may take, and others idle.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Worker:
         is_awaited: Callable[[UUID], bool] = lambda _: False,
         told: Callable[[Sequence[Held], Sequence[Told]], None] = unheard,
         session_opened: Callable[[int], None] = lambda _: None,
+        left: Callable[[], object] = lambda: None,
     ) -> None:
         self._way = DatabaseWay(dsn, settings.schema_name) if isinstance(dsn, str) else dsn
         self._settings = settings
@@ -69,7 +71,14 @@ class Worker:
         self._slots = Slots(sizes)
         admission = Admission(self._verbs, handlers, self._way.read_definition)
         self.turns = Turns(
-            self._verbs, self._slots, admission, poll_s=settings.poll_s, ended=ended, is_awaited=is_awaited, told=told
+            self._verbs,
+            self._slots,
+            admission,
+            poll_s=settings.poll_s,
+            ended=ended,
+            is_awaited=is_awaited,
+            told=told,
+            left=lambda: left() if self.idle_peers else None,
         )
         self._checkpoints = Checkpoints(
             self._way, self._verbs, lambda: self.turns.session, bytes_max=settings.checkpoint_bytes_max

@@ -3,7 +3,7 @@
 -- counters of the tasks move, once per task. The caller holds the tasks (_held) and has recorded the steps.
 --
 -- _changes are the counter changes of what the caller recorded. Answers rows of kind batch, grant, result (of parents that
--- are not in this call) and ended.
+-- are not in this call), ended, and left (number: how many steps have become ready for others).
 create or replace function tasker_engine.advance(
   _session int, _held tasker_engine.held_task[], _task_ids uuid[], _numbers int[], _changes tasker_engine.task_change[],
   _channels int[], _pools int[], _free int[], _now timestamptz)
@@ -74,6 +74,9 @@ begin
   select 'batch', null::uuid, null::int, null::int, null::int, null::int, grant_no::text, null::json from granted
   union all
   select 'grant', task_id, number, attempt, tries, template_id, null, null from moved where is_granted
+  union all
+  select 'left', null, count(*)::int, null, null, null, null, null from moved
+  where _session is not null and is_free and not is_granted and paused_at is null having count(*) > 0
   union all
   select p.* from lacking l cross join lateral tasker_engine.payloads(l.task_ids, l.numbers, false) p where l.task_ids is not null
   union all
