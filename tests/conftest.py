@@ -10,6 +10,7 @@ import pytest
 from support.checker import check
 from support.databases import Databases
 from support.engine import Engine
+from support.rabbit import RabbitServer
 from support.server import shared_server
 
 for _name in ("DATABASE_URL", "TASKER_DATABASE_URL"):
@@ -32,6 +33,17 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
         made = Databases(admin_dsn)
         yield made
         made.close()
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[RabbitServer]:
+    """A running RabbitMQ: one server for all tests of a process."""
+    server = RabbitServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""The conformance suite of workers, run against the Python worker: on the database, and through a server."""
+"""The conformance suite of workers, run against the Python worker: on the database, by brokers, through a server."""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ import drive
 import python_worker
 
 SETTINGS = Settings(**drive.SETTINGS)
+NEVER_S = 3600.0
 
 
 @pytest.fixture
@@ -68,6 +70,30 @@ async def test_the_python_worker_conforms_on_the_database(tasker: Tasker, case: 
             yield
 
     assert await drive.run_case(tasker, case, start, None) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["pgmq", "rabbitmq"])
+async def test_the_python_worker_conforms_on_a_broker(
+    database: str, transport: str, request: pytest.FixtureRequest
+) -> None:
+    """Each case ends the same way with a worker that looks for work when messages tell it to."""
+    url = request.getfixturevalue("rabbit").url if transport == "rabbitmq" else None
+    announced = {**drive.SETTINGS, "transport": transport, "rabbitmq_url": url}
+    told = Counter[str]()
+
+    @asynccontextmanager
+    async def start() -> AsyncGenerator[None]:
+        settings = Settings(**announced, poll_s=NEVER_S)
+        async with Tasker(database, handlers=[python_worker], settings=settings) as worker:
+            yield
+            told.update(worker.transport_counts)
+
+    async with Tasker(database, worker=False, settings=Settings(**announced)) as client:
+        for case in drive.CASES:
+            wrong = await drive.run_case(client, case, start, None)
+            assert (case["name"], wrong) == (case["name"], [])
+    assert told["received"] >= len(drive.CASES) // 2
 
 
 def test_a_worker_that_does_not_conform_is_seen() -> None:

@@ -1,28 +1,16 @@
-"""Each test of the suite runs on all three transports; RabbitMQ is one server for all tests of a process."""
+"""Each test of the suite runs on all three transports."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from support.rabbit import RabbitServer
 from transport_support import TRANSPORTS, Begin, Foreign, Ran, chain, fresh_namespace, settings
 
 from tasker import Tasker
-
-
-@pytest.fixture(scope="session")
-def rabbit() -> Iterator[RabbitServer]:
-    """A running RabbitMQ."""
-    server = RabbitServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -64,12 +52,12 @@ async def begin(
     file.write_text(chain(namespace))
     started: list[Tasker] = []
 
-    async def start(*, worker: bool = True, poll_s: float = 0.05, **options: Any) -> Tasker:
+    async def start(*, worker: bool = True, poll_s: float = 0.05, only: str = "", **options: Any) -> Tasker:
         name = options.pop("transport", transport)
         made = Tasker(
             database,
-            templates=file,
-            handlers=ran.handlers() if worker else (),
+            templates=() if only else file,
+            handlers=ran.handlers(only) if worker else (),
             settings=settings(name, options.pop("url", url), poll_s=poll_s, **options),
             worker=worker,
         )

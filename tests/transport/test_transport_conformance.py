@@ -25,28 +25,49 @@ def each_ran_once(ran: Ran, tasks: list[Any]) -> bool:
     return ran.counts == {(task, step): 1 for task in tasks for step in ("pay", "ship")}
 
 
-async def idles(tasker: Tasker, foreign: Foreign) -> None:
-    """Returns when a worker has looked for work in vain, and the others know that it is idle."""
+async def idles(foreign: Foreign, workers: int = 1) -> None:
+    """Returns when so many workers have looked for work in vain, and each has heard that the others are idle."""
+    since = "-infinity"
+    query = (
+        "select count(*), max(beat_at)::text from tasker_engine.sessions where is_idle and beat_at > %s::timestamptz"
+    )
 
-    async def is_known() -> bool:
+    async def have_beaten() -> bool:
+        nonlocal since
         async with foreign.database() as connection:
-            found = await connection.execute("select count(*) from tasker_engine.sessions where is_idle")
-            return bool((await found.fetchone() or [0])[0])
+            count, beat_at = await (await connection.execute(query, [since])).fetchone() or (0, since)
+        since, is_so = (beat_at, True) if count >= workers else (since, False)
+        return is_so
 
-    await until(is_known, "the worker is idle")
+    for _ in range(3):  # what a beat answers is heard before the next one
+        await until(have_beaten, "the workers are idle")
 
 
 async def test_work_is_handed_to_an_idle_worker_that_does_not_poll(
     begin: Begin, foreign: Foreign, namespace: str, ran: Ran
 ) -> None:
     """A worker that looks for work once an hour runs what another process submits: it was woken."""
-    worker = await begin(poll_s=NEVER_S)
+    await begin(poll_s=NEVER_S)
     client = await begin(worker=False)
-    await idles(worker, foreign)
+    await idles(foreign)
     for _ in range(3):
         tasks = await submit(client, namespace, 2)
         assert await finished(client, tasks) == ["complete"] * 2
     assert set(ran.counts.values()) == {1}
+
+
+@pytest.mark.parametrize("transport", ["direct"])
+async def test_a_step_that_is_freed_for_another_process_wakes_it(
+    begin: Begin, foreign: Foreign, namespace: str, ran: Ran
+) -> None:
+    """Workers that look for work once an hour hand a task from one to the other: whoever frees a step announces it."""
+    client = await begin(worker=False)
+    for handler in ("pay", "ship"):
+        await begin(poll_s=NEVER_S, only=handler)
+    await idles(foreign, workers=2)
+    tasks = await submit(client, namespace, 2)
+    assert await finished(client, tasks) == ["complete"] * 2
+    assert each_ran_once(ran, tasks)
 
 
 async def test_mischief_at_the_broker_changes_nothing(begin: Begin, foreign: Foreign, namespace: str, ran: Ran) -> None:

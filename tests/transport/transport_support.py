@@ -41,8 +41,8 @@ class Ran:
     def __init__(self) -> None:
         self.counts: Counter[tuple[UUID, str]] = Counter()
 
-    def handlers(self) -> list[Any]:
-        """One for each step of `chain`."""
+    def handlers(self, only: str = "") -> list[Any]:
+        """One for each step of `chain`, or the one of that name."""
 
         @step_handler("pay")
         async def pay(context: Any) -> dict[str, int]:
@@ -54,13 +54,15 @@ class Ran:
             self.counts[context.task_uuid, "ship"] += 1
             return {"shipped": 1}
 
-        return [pay, ship]
+        return [one for name, one in (("pay", pay), ("ship", ship)) if only in ("", name)]
 
 
 class Begin(Protocol):
     """Starts a Tasker on the transport under test; the test need not stop it."""
 
-    async def __call__(self, *, worker: bool = True, poll_s: float = 0.05, **options: Any) -> Tasker: ...
+    async def __call__(
+        self, *, worker: bool = True, poll_s: float = 0.05, only: str = "", **options: Any
+    ) -> Tasker: ...
 
 
 def settings(transport: str, url: SecretStr | None, **more: Any) -> Settings:
