@@ -66,7 +66,7 @@ def built() -> Path:
     """The package, installed from its lock and compiled with its tests; once for each state of its sources, whatever
     the number of processes."""
     node, npm = tools()
-    with _locked():
+    with locked():
         _unless_stamped("node_modules", ["package-lock.json"], lambda: run([*npm, "ci", "--ignore-scripts"]))
         sources = [*_files("src"), *_files("test"), "tsconfig.json", "package-lock.json"]
         tsc = [node, "node_modules/typescript/bin/tsc"]
@@ -94,7 +94,7 @@ def _unless_stamped(folder: str, sources: Sequence[str], make: object) -> None:
 
 
 @contextmanager
-def _locked() -> Generator[None]:
+def locked() -> Generator[None]:
     """One process at a time, in this tree."""
     name = hashlib.sha256(str(PACKAGE).encode()).hexdigest()[:16]
     with (Path(tempfile.gettempdir()) / f"tasker-sdk-{name}.lock").open("w") as file:

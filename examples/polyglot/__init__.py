@@ -1,0 +1,1 @@
+"""One workflow, whose steps run in Python and in TypeScript."""
