@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 from support.engine import Engine
@@ -73,11 +74,36 @@ async def test_a_schema_of_somebody_else_is_left_alone(empty_database: str) -> N
     await connection.close()
 
 
-async def test_a_newer_schema_is_refused(engine: Engine) -> None:
-    """An older program does not touch what a newer one made; it says what to do."""
-    await engine.connection.execute("insert into tasker_engine.migrations (number, name) values (9999, 'to come')")
-    with pytest.raises(SchemaOutdated, match="upgrade Tasker"):
+async def test_a_newer_schema_is_left_as_it_is(engine: Engine) -> None:
+    """An older program works on what a newer one made where that says so, and does not touch it; else it says what to
+    do. The newer one may differ in its tables, or in its functions alone."""
+    newer = "update tasker_engine.functions_loaded set digest = 'newer', version = '99.0.0', oldest = $1"
+    state = "select digest, loaded_at from tasker_engine.functions_loaded"
+    await engine.connection.raw.execute(newer, "0.0.1")
+    before = await engine.rows(state)
+    for change in ("select 1", "insert into tasker_engine.migrations (number, name) values (9999, 'to come')"):
+        await engine.connection.execute(change)
+        found = await migrate(engine.connection.raw)
+        assert (found.is_current, found.is_newer, found.version) == (True, True, "99.0.0")
+        assert await engine.rows(state) == before
+    await engine.connection.raw.execute(newer, "98.0.0")
+    with pytest.raises(SchemaOutdated, match=r"works with 98\.0\.0 and later.*upgrade Tasker"):
         await migrate(engine.connection.raw)
+
+
+async def test_who_may_not_change_an_older_schema_is_told(engine: Engine) -> None:
+    """A newer program whose user does not own the tables leaves an older schema alone, and says who has to do what."""
+    user = f"plain_{uuid4().hex}"
+    await engine.connection.execute("update tasker_engine.functions_loaded set digest = 'older'")
+    await engine.connection.execute(f"create role {user}; grant usage on schema tasker_engine to {user}")
+    await engine.connection.execute(f"grant select on all tables in schema tasker_engine to {user}")
+    try:
+        await engine.connection.execute(f"set role {user}")
+        with pytest.raises(SchemaOutdated, match="`tasker db migrate` as its owner"):
+            await migrate(engine.connection.raw)
+    finally:
+        await engine.connection.execute(f"reset role; drop owned by {user}; drop role {user}")
+    assert await engine.value("select digest from tasker_engine.functions_loaded") == "older"
 
 
 async def test_a_schema_that_is_missing_is_told(empty_database: str) -> None:
