@@ -26,7 +26,7 @@ from chaos.watch import Watch
 from tasker.model.template import Template
 
 BATCH_MAX = 50
-VIEWS = 4
+VIEWS = 2
 LOST_SHARE_MAX = 0.01
 _LOOK_MIDWAY_MAX = 3000
 """Tasks: up to so many the tables are checked in the middle of it all too."""
@@ -61,9 +61,11 @@ class Run:
         return min(full, max(least, round(full * self.scale)))
 
     @asynccontextmanager
-    async def scene(self, templates: Sequence[Template], **environment: str) -> AsyncIterator[Scene]:
+    async def scene(
+        self, templates: Sequence[Template], *, tablespace: str = "pg_default", **environment: str
+    ) -> AsyncIterator[Scene]:
         """A scene with these templates published; everybody is stopped in the end."""
-        scene = await self.stage.scene(self.report.row)
+        scene = await self.stage.scene(self.report.row, tablespace)
         scene.environment.update(environment)
         await scene.publish(templates)
         self.watch = Watch(scene)

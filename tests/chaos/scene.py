@@ -226,12 +226,12 @@ class Stage:
         """Makes each new database that of a broken engine."""
         self._count = 0
 
-    async def scene(self, name: str) -> Scene:
+    async def scene(self, name: str, tablespace: str = "pg_default") -> Scene:
         """A new database, migrated, and nobody in it."""
         self._count += 1
         database = f"{name.lower()}_{self._count}"
         with psycopg.connect(self.server.dsn, autocommit=True) as connection:
-            connection.execute(f'create database "{database}"')  # type: ignore[arg-type]
+            connection.execute(f'create database "{database}" tablespace "{tablespace}"')  # type: ignore[arg-type]
         dsn = _with_database(self.server.dsn, database)
         made = await connect(dsn)
         try:

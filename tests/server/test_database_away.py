@@ -15,7 +15,7 @@ from support.until import until
 
 from tasker import Tasker, proto
 from tasker.embedded import PrivateServer, start_private
-from tasker.store.connection import connect
+from tasker.store.connection import Connection, connect
 from tasker.templates import load_text
 
 CALLERS = 4
@@ -157,3 +157,53 @@ async def test_what_is_not_started_says_so(database: str) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
         assert "not started" in answer.json()["error"]["message"]
         assert (await client.get("/health")).status_code == 200
+
+
+NO_ROOM = """create or replace function tasker_engine.require_room() returns trigger language plpgsql as
+             'begin raise exception ''no room'' using errcode = ''53100''; end';
+             create trigger no_room before insert on tasker_engine.tasks
+             execute function tasker_engine.require_room()"""
+END_OTHERS = """select pg_terminate_backend(pid) from pg_stat_activity
+                where datname = current_database() and pid <> pg_backend_pid()"""
+
+
+@pytest.mark.parametrize("why", ["no room", "read only"])
+async def test_a_database_that_can_take_nothing_now_says_when_to_come_back(database: str, why: str) -> None:
+    """A full disk, and a database that may only be read for a while, are no fault of the request: 503, with the time to
+    try again; nothing was done, and afterwards the same request works."""
+    async with Tasker(database, worker=False) as tasker, client_of(tasker.asgi()) as client:
+        await tasker.publish(load_text(ORDER).template)
+        body = {"name": "order", "namespace": "shop", "idempotency_key": "k"}
+        connection = await connect(database)
+        try:
+            await _take_nothing(connection, why)
+            answer = await client.post("/v1/tasks", json=body)
+            await _take_all_again(connection, why)
+        finally:
+            await connection.close()
+        assert answer.status_code == 503, answer.text
+        assert answer.json()["error"]["code"] == "SERVICE_UNAVAILABLE"
+        assert int(answer.headers["retry-after"]) >= 1
+        assert (await client.post("/v1/tasks", json=body)).status_code == 200
+
+
+async def _take_nothing(connection: Connection, why: str) -> None:
+    if why == "no room":
+        await connection.execute(NO_ROOM)
+    else:
+        await _read_only(connection, "on")
+
+
+async def _take_all_again(connection: Connection, why: str) -> None:
+    if why == "no room":
+        await connection.execute("drop trigger no_room on tasker_engine.tasks")
+    else:
+        await _read_only(connection, "off")
+
+
+async def _read_only(connection: Connection, value: str) -> None:
+    """From each new connection on; there are no others then."""
+    name = await connection.fetchval("select current_database()")
+    await connection.execute("set default_transaction_read_only = off")
+    await connection.execute(f'alter database "{name}" set default_transaction_read_only = {value}')
+    await connection.execute(END_OTHERS)

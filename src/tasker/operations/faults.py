@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasker.model import errors
-from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
+from tasker.store.errors import CONNECTION_ERRORS, EXHAUSTED_ERRORS, DatabaseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Fault:
 
 
 _AWAY = Fault(503, "SERVICE_UNAVAILABLE", "the database does not answer; nothing is lost: try again", 5)
+_EXHAUSTED = Fault(503, "SERVICE_UNAVAILABLE", "the database can take nothing now; nothing was done: try again", 5)
 _REFUSED = Fault(500, "DATABASE_ERROR", "the database refused; the server's log says why")
 UNKNOWN = Fault(500, "INTERNAL_ERROR", "something went wrong inside; the server's log says what")
 
@@ -63,6 +64,7 @@ def faults() -> dict[type[BaseException], Fault]:
         errors.NotStarted: Fault(503, "SERVICE_UNAVAILABLE", "Tasker is not started, or it is stopping", 5),
         errors.DatabaseUnavailable: _AWAY,
         errors.SchemaOutdated: Fault(503, "SERVICE_UNAVAILABLE", "the database is not at this server's version", 30),
+        **dict.fromkeys(EXHAUSTED_ERRORS, _EXHAUSTED),
         **dict.fromkeys(CONNECTION_ERRORS, _AWAY),
         DatabaseError: _REFUSED,
     }

@@ -46,6 +46,9 @@ CONNECTION_ERRORS = (
 )
 """The database is away, or the connection was cut: what was asked may or may not have happened."""
 
+EXHAUSTED_ERRORS = (asyncpg.InsufficientResourcesError, asyncpg.ReadOnlySQLTransactionError)
+"""The database can take nothing at the moment: its disk or memory is full, or it may only be read. Nothing was done."""
+
 DatabaseError = asyncpg.PostgresError
 """The database answered, and refused."""
 
