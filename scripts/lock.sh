@@ -17,3 +17,4 @@ lock() {
 lock dev --extra embedded --extra server --extra grpc --extra django --extra pgmq --extra rabbitmq --group build --group test --group dev "$@"
 lock test --extra embedded --extra server --extra grpc --extra django --extra pgmq --extra rabbitmq --group build --group test --constraints requirements/dev.txt
 lock run --extra embedded --extra server --group build --constraints requirements/dev.txt
+lock deploy --extra server --extra grpc --extra pgmq --extra rabbitmq --group build --constraints requirements/dev.txt
