@@ -22,8 +22,9 @@ _CHUNK = 65536
 class Proxy:
     """One address in front of one server. `chance_of_cut` is that of each message that passes, in either direction."""
 
-    def __init__(self, server_dsn: str, *, seed: int = 0) -> None:
+    def __init__(self, server_dsn: str, *, seed: int = 0, host: str = "127.0.0.1") -> None:
         self._server_dsn = server_dsn
+        self._host = host
         self._random = random.Random(seed)
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
@@ -42,7 +43,7 @@ class Proxy:
     def dsn(self) -> str:
         """The server's DSN, by way of the proxy."""
         parts = urlsplit(self._server_dsn)
-        where = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{self._port}"
+        where = f"{parts.netloc.rpartition('@')[0]}@{self._host}:{self._port}"
         return urlunsplit(parts._replace(netloc=where, query="sslmode=disable"))
 
     def cut(self) -> int:
@@ -98,7 +99,7 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
 
     async def _listen(self, port: int = 0) -> int:
-        self._listener = await asyncio.start_server(self._connected, "127.0.0.1", port)
+        self._listener = await asyncio.start_server(self._connected, self._host, port)
         return int(self._listener.sockets[0].getsockname()[1])
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
