@@ -7,9 +7,10 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tasker.templates import load_text
 sys.path.insert(0, str(Path(__file__).parents[2] / "sdk" / "conformance"))
 import drive
 
+ROOT = Path(__file__).parents[2]
 PATIENT = Settings(**{**drive.SETTINGS, "lease_s": 60.0})
 """On a slow machine a lease as short as the suite's would end by itself, and cost an attempt."""
 SHORT = Settings(**{**drive.SETTINGS, "lease_s": 4.0})
@@ -99,9 +101,9 @@ async def trial_worker(package: Path, url: str, ledger: Path) -> AsyncGenerator[
         assert await asyncio.wait_for(process.wait(), drive.WITHIN_S) == 0
 
 
-def serving(tasker: Tasker, port: int = 0, settings: Settings = PATIENT) -> Serving:
+def serving(tasker: Tasker, port: int = 0, settings: Settings = PATIENT) -> AbstractContextManager[Serving]:
     """A server on the test's database."""
-    return Serving(lambda: Tasker(tasker.dsn, worker=False, settings=settings).asgi(), port).start()
+    return served(lambda: Tasker(tasker.dsn, worker=False, settings=settings).asgi(), port=port)
 
 
 def read(ledger: Path) -> str:
@@ -121,16 +123,16 @@ async def test_a_server_that_comes_back_is_told_what_ended_meanwhile(
 ) -> None:
     """A step that ends while the server is away is recorded when it is back: on its attempt, after one run."""
     ledger, gate = tmp_path / "ledger", tmp_path / "gate"
-    server = serving(tasker)
-    async with trial_worker(package, server.url, ledger):
-        task = await submit(tasker, "gate", file=str(gate))
-        await until(lambda: "begins" in read(ledger), within_s=drive.WITHIN_S)
-        await asyncio.to_thread(server.stop)
+    async with AsyncExitStack() as stack:
+        with serving(tasker) as server:
+            await stack.enter_async_context(trial_worker(package, server.url, ledger))
+            task = await submit(tasker, "gate", file=str(gate))
+            await until(lambda: "begins" in read(ledger), within_s=drive.WITHIN_S)
         gate.touch()
         await until(lambda: "done" in read(ledger), within_s=drive.WITHIN_S)
-        server = serving(tasker, server.port)
-        done = await tasker.wait(task, drive.WITHIN_S)
-    server.stop()
+        with serving(tasker, server.port):
+            done = await tasker.wait(task, drive.WITHIN_S)
+            await stack.aclose()
     assert (done.status, done.results["a"]) == ("complete", {"attempt": 1})
     assert read(ledger) == "begins 1\ndone\n"
 
@@ -138,21 +140,58 @@ async def test_a_server_that_comes_back_is_told_what_ended_meanwhile(
 async def test_a_cancelled_task_stops_its_handler(package: Path, tasker: Tasker, tmp_path: Path) -> None:
     """The handler of a task that is cancelled is told by its signal."""
     ledger = tmp_path / "ledger"
-    server = serving(tasker)
-    async with trial_worker(package, server.url, ledger):
-        task = await submit(tasker, "gate", file=str(tmp_path / "never"))
-        await until(lambda: "begins" in read(ledger), within_s=drive.WITHIN_S)
-        await tasker.cancel(task)
-        await until(lambda: "told" in read(ledger), within_s=drive.WITHIN_S)
-    server.stop()
+    with serving(tasker) as server:
+        async with trial_worker(package, server.url, ledger):
+            task = await submit(tasker, "gate", file=str(tmp_path / "never"))
+            await until(lambda: "begins" in read(ledger), within_s=drive.WITHIN_S)
+            await tasker.cancel(task)
+            await until(lambda: "told" in read(ledger), within_s=drive.WITHIN_S)
 
 
 @pytest.mark.slow
 async def test_a_handler_that_blocks_the_loop_keeps_its_step(package: Path, tasker: Tasker, tmp_path: Path) -> None:
     """A worker whose handler computes for two leases beats all the same: nothing is taken away from it."""
-    server = serving(tasker, settings=SHORT)
-    async with trial_worker(package, server.url, tmp_path / "ledger"):
-        task = await submit(tasker, "compute", seconds=OUTLASTS_S)
-        done = await tasker.wait(task, drive.WITHIN_S)
-    server.stop()
+    with serving(tasker, settings=SHORT) as server:
+        async with trial_worker(package, server.url, tmp_path / "ledger"):
+            task = await submit(tasker, "compute", seconds=OUTLASTS_S)
+            done = await tasker.wait(task, drive.WITHIN_S)
     assert (done.status, done.step("a").attempt) == ("complete", 1)
+
+
+async def node(script: Path, url: str) -> str:
+    """What a program prints that ends well."""
+    process = await asyncio.create_subprocess_exec(
+        tools()[0], str(script), env={**os.environ, "TASKER_URL": url}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, errors = await asyncio.wait_for(process.communicate(), drive.WITHIN_S)
+    assert process.returncode == 0, errors.decode()[-3000:]
+    return out.decode()
+
+
+async def test_the_client_does_what_it_says(package: Path, tasker: Tasker) -> None:
+    """Tasks are submitted, explained, held, completed by hand, watched, cancelled and listed; refusals are typed."""
+    await tasker.publish(load_text(json.dumps({**TRIAL, "name": "gate"})).template)
+    with serving(tasker) as server:
+        await node(package / "build" / "trial-client.js", server.url)
+
+
+async def test_the_programs_of_the_page_run(package: Path, tasker: Tasker) -> None:
+    """Every program of docs/typescript.md compiles, and the quick start prints what the page says."""
+    page = (ROOT / "docs" / "typescript.md").read_text()
+    folder = package / "build" / "page"
+    folder.mkdir(exist_ok=True)
+    blocks = re.findall(r"^```ts\n(// (\S+\.ts)\n.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == page.count("```ts\n") >= 5
+    for text, name in blocks:
+        (folder / name).write_text(text)
+    config = {"extends": "../../tsconfig.json", "include": [], "compilerOptions": {"rootDir": ".", "outDir": "."}}
+    (folder / "tsconfig.json").write_text(json.dumps({**config, "files": [name for _, name in blocks]}))
+    await asyncio.to_thread(run, [tools()[0], "node_modules/typescript/bin/tsc", "-p", str(folder)])
+    template = re.search(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    promised = re.search(r"prints `(.+?)`", page)
+    assert template
+    assert promised
+    await tasker.publish(load_text(template[1]).template)
+    with serving(tasker) as server:
+        async with drive.command([tools()[0], str(folder / "worker.js")], server.url):
+            assert (await node(folder / "submit.js", server.url)).strip() == promised[1]

@@ -180,7 +180,7 @@ async function call(
 ): Promise<ApiResponse> {
   const leftS = context.secondsLeft ?? Infinity;
   const timeoutS = Math.max(0.001, Math.min(options.timeoutS ?? rules.timeoutS, leftS));
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(timeoutS * 1000)]);
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(Math.ceil(timeoutS * 1000))]);
   const sent = outgoing(rules, context, first, options, key);
   for (const [name, value] of Object.entries(options.params ?? {})) {
     if (value !== undefined && value !== null) first.searchParams.append(name, String(value));

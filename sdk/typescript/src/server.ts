@@ -69,7 +69,7 @@ function proof(options: ServerOptions, environment: NodeJS.ProcessEnv): Record<s
  * aborted `signal` are thrown as they are.
  */
 export async function send(server: Server, request: Request): Promise<Response> {
-  const timeout = AbortSignal.timeout((server.timeoutS + (request.waitS ?? 0)) * 1000);
+  const timeout = AbortSignal.timeout(Math.ceil((server.timeoutS + (request.waitS ?? 0)) * 1000));
   const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
   const content = request.body === undefined ? {} : { "content-type": "application/json" };
   try {
