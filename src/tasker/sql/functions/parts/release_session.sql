@@ -13,6 +13,7 @@ begin
     select t.task_id from tasker_engine.tasks t
     where t.task_id = any (array(select h.task_id from tasker_engine.held_steps(_session) h))
     order by t.task_id limit _most for no key update skip locked);
+  _now := tasker_engine.clock(tasker_engine.given_time(_now));  -- a turn may have granted steps since the caller's
   with judged as (
     select s.task_id, s.number, t.paused_at, t.class, t.born_at, ts.channel_id, e.is_loss,
       s.losses + (e.is_loss and s.is_suspect and s.started_at is not null)::int as losses,

@@ -8,6 +8,7 @@ create or replace function tasker_engine.claim(
   _session int, _channels int[], _pools int[], _free int[], _may_be_alone boolean, _now timestamptz default null)
 returns setof tasker_engine.reply language plpgsql as $$
 declare
+  given timestamptz := _now;
   task_ids uuid[] := '{}';
   numbers int[] := '{}';
   places tid[];
@@ -49,6 +50,7 @@ begin
       case when turn >= 2 then tasker_engine.next_due_or_probe_s(_now) else tasker_engine.next_due_s(_now) end);
     return;
   end if;
-  return query select * from tasker_engine.grant_steps(_session, task_ids, places, _now);
+  -- The clock again: what has become free since this call began is granted after that, in its history too.
+  return query select * from tasker_engine.grant_steps(_session, task_ids, places, tasker_engine.clock(given));
   return query select * from tasker_engine.payloads(task_ids, numbers, true);
 end $$;
