@@ -17,6 +17,10 @@ Fault = Callable[[], Awaitable[bool]]
 """Strikes; False where there was nobody to strike."""
 
 
+def _all() -> float:
+    return 1.0
+
+
 class Nemesis:
     """Strikes with the named faults, so often in all, at times by the seed."""
 
@@ -27,13 +31,20 @@ class Nemesis:
         self.struck_at = time.monotonic()
         """When the last fault was over."""
 
-    async def strike(self, faults: dict[str, Fault], count: int, *, every_s: tuple[float, float]) -> None:
-        """So many of these faults, in a random order, with a pause of a random length before each."""
+    async def strike(
+        self, faults: dict[str, Fault], count: int, *, every_s: tuple[float, float], share: Callable[[], float] = _all
+    ) -> None:
+        """So many of these faults, in a random order, with a pause of a random length before each.
+
+        They are spread over the work: none before its `share` of it is there.
+        """
         names = [list(faults)[n % len(faults)] for n in range(count)]
         self.chance.shuffle(names)
         self.planned.update(names)
-        for name in names:
+        for struck, name in enumerate(names):
             await asyncio.sleep(self.chance.uniform(*every_s))
+            while share() < struck / count:  # noqa: ASYNC110 - work has no event for it
+                await asyncio.sleep(0.05)
             has_struck = await faults[name]()
             self.fired[name] += has_struck
             self.struck_at = time.monotonic()

@@ -23,7 +23,7 @@ async def _kill_workers(run: Run) -> None:
         nemesis = Nemesis(scene, run.chance)
         pauses = (0.3, 1.2)
         feeding = asyncio.create_task(run.feed(scene, tasks, kills * sum(pauses) / 2))
-        await nemesis.strike({"kill worker": nemesis.kill("worker")}, kills, every_s=pauses)
+        await nemesis.strike({"kill worker": nemesis.kill("worker")}, kills, every_s=pauses, share=lambda: run.fed)
         await feeding
         await run.ends(scene, nemesis, x_max_s=15)
 
@@ -41,7 +41,7 @@ async def _kill_everybody(run: Run) -> None:
         nemesis = Nemesis(scene, run.chance)
         feeding = asyncio.create_task(run.feed(scene, tasks, kills * sum(_C2_PAUSE_S) / 2))
         faults = {"kill worker": nemesis.kill("worker"), "kill server": nemesis.kill("server")}
-        await nemesis.strike(faults, kills, every_s=_C2_PAUSE_S)
+        await nemesis.strike(faults, kills, every_s=_C2_PAUSE_S, share=lambda: run.fed)
         await feeding
         await run.ends(scene, nemesis, x_max_s=30)
 

@@ -10,10 +10,11 @@ import sys
 import time
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 from support.until import until
 
 from chaos import workload
@@ -26,6 +27,9 @@ from chaos.watch import Watch
 from tasker.model.template import Template
 
 BATCH_MAX = 50
+BACKLOG_MAX = 300
+"""Steps that may lie ready before more tasks are created: the faults are to strike work, not a queue."""
+_LOOK_S = 0.1
 VIEWS = 2
 LOST_SHARE_MAX = 0.01
 _LOOK_MIDWAY_MAX = 3000
@@ -52,6 +56,8 @@ class Run:
     report: Report
     scale: float
     chance: random.Random
+    fed: float = 0.0
+    """The share of the row's tasks that have been created."""
     watch: Watch = field(init=False)
     evidence: Evidence = field(init=False)
     """What the last scene was judged by."""
@@ -79,17 +85,27 @@ class Run:
             await scene.client.close()
 
     async def feed(self, scene: Scene, count: int, over_s: float, **more: Any) -> None:
-        """Creates so many tasks of the scene's templates, spread over a time."""
+        """Creates so many tasks of the templates, spread over a time, and never more than workers keep up with."""
         names = sorted(scene.templates)
         made = 0
         while made < count:
             began = time.monotonic()
+            await self._backlog_is_small(scene)
             template = scene.templates[self.chance.choice(names)]
             some = range(made, min(count, made + BATCH_MAX, made + max(1, count // 20)))
             contexts = {f"{self.report.row}-{n}": {**workload.context(self.chance, template, n), **more} for n in some}
             await scene.client.create(template.name, contexts)
             made += len(some)
+            self.fed = made / count
             await asyncio.sleep(max(0.0, over_s * len(some) / count - (time.monotonic() - began)))
+
+    async def _backlog_is_small(self, scene: Scene) -> None:
+        query = "select count(*) from tasker_engine.ready"
+        while True:
+            with suppress(psycopg.Error):
+                if (await asyncio.to_thread(scene.ask, query))[0][0] < BACKLOG_MAX:
+                    return
+            await asyncio.sleep(_LOOK_S)
 
     async def ends(
         self, scene: Scene, nemesis: Nemesis | None, *, within_s: float = 900, x_max_s: float | None = None
