@@ -71,7 +71,13 @@ def performance(*, over: Over = Over(), common: Where = Where()) -> int:  # noqa
     print_line(
         f"health {found.health_score:.2f} of 1, {found.retries} retries, {found.step_errors} steps failed for good"
     )
+    _print_error(found.percentile_error)
     return exits.OK
+
+
+def _print_error(share: float) -> None:
+    if share:
+        print_line(f"of whole hours; p50 to p99 are within {share:.0%} of true ones: too many ended to look at each")
 
 
 def _percentiles(found: Percentiles | None) -> tuple[float | None, ...]:
@@ -125,6 +131,7 @@ def _print_durations(found: Sequence[Durations]) -> None:
     ]
     columns = ("", "ended", "failed", "average", "p50", "p95", "p99", "longest", "together")
     print_table(columns, rows, empty="nothing ended in this time")
+    _print_error(max((one.percentile_error for one in found), default=0))
 
 
 def _label(one: Durations) -> str:

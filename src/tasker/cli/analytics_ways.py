@@ -101,6 +101,7 @@ class ServerAnalytics:
             since=found.analysis_period_start,
             until=found.calculated_at,
             covered_from=found.covered_from,
+            percentile_error=found.percentile_error,
             ended=ended,
             completion_rate=found.completion_rate if ended else None,
             error_rate=found.error_rate if ended else None,

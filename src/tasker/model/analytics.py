@@ -15,8 +15,9 @@ from tasker.model.states import TaskState
 class Scope:
     """Which tasks are looked at: those that ended within a time, of these templates; None is all.
 
-    `since` is a day before `until`, and `until` is now, where they are not given. At most `tasks_max` tasks are looked
-    at, the last that ended: the answer says from when on it holds.
+    `since` is a day before `until`, and `until` is now, where they are not given. Where more than 10,000 ended, the
+    figures are of whole hours, and percentiles within `percentile_error`; while the sweep has not gathered them yet, at
+    most `tasks_max` tasks are looked at, the last that ended: the answer says from when on it holds.
     """
 
     since: datetime | None = None
@@ -65,6 +66,8 @@ class Performance:
     steps_per_hour: float | None
     step_avg_s: float | None
     step_s: Percentiles | None
+    percentile_error: float
+    """How far percentiles may be from true ones, as a share of them; 0 where every task was looked at."""
     health_score: float
     """From 0 to 1: the share that did not end in error, times the share of open tasks that no failure blocks."""
 
@@ -90,6 +93,8 @@ class Durations:
     p99_s: float
     total_s: float
     last_at: datetime
+    percentile_error: float = 0.0
+    """See Performance."""
 
     @property
     def error_rate(self) -> float:
@@ -108,6 +113,8 @@ class Interval:
     task_avg_s: float | None
     task_p95_s: float | None
     steps: int
+    percentile_error: float = 0.0
+    """See Performance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

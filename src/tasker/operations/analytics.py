@@ -19,6 +19,7 @@ from tasker.store import analytics as store
 from tasker.store.connection import Connection
 
 COUNT_MAX = 10_000
+_ERROR = "How far percentiles may be from true ones, as a share of them; 0 where all were looked at."
 
 
 class OfTime(Given):
@@ -77,6 +78,7 @@ class PerformanceMetrics(Answer):
     system_health_score: float
     analysis_period_start: datetime
     covered_from: datetime = Field(description="From when on the figures hold; later where too many tasks ended.")
+    percentile_error: float = Field(description=_ERROR)
     calculated_at: datetime
 
 
@@ -106,6 +108,7 @@ async def get_performance(access: Access, given: OfTime) -> PerformanceMetrics:
         system_health_score=found.health_score,
         analysis_period_start=found.since,
         covered_from=found.covered_from,
+        percentile_error=found.percentile_error,
         calculated_at=found.until,
     )
 
@@ -285,6 +288,7 @@ class GroupOfDurations(Answer):
     p99_s: float
     total_s: float
     last_at: datetime
+    percentile_error: float = Field(description=_ERROR)
 
 
 @operation("system:analytics_read", Scope.ACROSS)
@@ -319,6 +323,7 @@ class IntervalFigures(Answer):
     task_avg_s: float | None
     task_p95_s: float | None
     steps: int
+    percentile_error: float = Field(description=_ERROR)
 
 
 @operation("system:analytics_read", Scope.ACROSS)

@@ -42,7 +42,7 @@ async def performance(
 ) -> Performance:
     """How the tasks of a time fared; the last day where no time is given."""
     scope = scope or Scope()
-    call = "read_performance($1, $2, $3::text[], $4, $5, $6, $7)"
+    call = "measure_performance($1, $2, $3::text[], $4, $5, $6, $7)"
     arguments = (scope.since, scope.until, scope.namespaces, scope.name, scope.version, scope.tasks_max, now)
     (row,) = await ask(connection, call, *arguments, schema=schema)
     known: dict[str, Any] = dict(row)
@@ -63,7 +63,7 @@ async def step_durations(
     schema: str = sql.DEFAULT_SCHEMA,
 ) -> list[Durations]:
     """How long steps ran, by namespace, template, step or handler; the groups with the most of `order` first."""
-    call = "read_step_durations($1, $2, $3, $4::text[], $5, $6, $7, $8, $9, $10)"
+    call = "measure_step_durations($1, $2, $3, $4::text[], $5, $6, $7, $8, $9, $10)"
     found = await ask(connection, call, *_grouped(by, scope, order, executions_min, limit), schema=schema)
     return [Durations(**dict(row)) for row in found]
 
@@ -79,7 +79,7 @@ async def task_durations(
     schema: str = sql.DEFAULT_SCHEMA,
 ) -> list[Durations]:
     """How long tasks took, from when they might begin until they ended."""
-    call = "read_task_durations($1, $2, $3, $4::text[], $5, $6, $7, $8, $9, $10)"
+    call = "measure_task_durations($1, $2, $3, $4::text[], $5, $6, $7, $8, $9, $10)"
     found = await ask(connection, call, *_grouped(by, scope, order, executions_min, limit), schema=schema)
     return [_task_durations(row) for row in found]
 
@@ -89,7 +89,7 @@ async def throughput(
 ) -> list[Interval]:
     """What ended in each interval of a time, the empty ones too. Raises InvalidInput for more than 1,000 of them."""
     scope, (since, until) = scope or Scope(), _times(scope)
-    call = "read_throughput($1, $2, $3, $4::text[], $5, $6, $7)"
+    call = "measure_throughput($1, $2, $3, $4::text[], $5, $6, $7)"
     arguments = (since, until, interval_s, scope.namespaces, scope.name, scope.version, scope.tasks_max)
     return [Interval(**dict(row)) for row in await ask(connection, call, *arguments, schema=schema)]
 

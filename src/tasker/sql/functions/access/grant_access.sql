@@ -25,7 +25,7 @@ begin
     tasker_engine.checkpoints, tasker_engine.batches, tasker_engine.batch_items, tasker_engine.dlq, tasker_engine.dlq_events,
     tasker_engine.fields, tasker_engine.template_fields, tasker_engine.task_fields,
     tasker_engine.forks, tasker_engine.jobs, tasker_engine.job_items, tasker_engine.breakers, tasker_engine.breaker_probes,
-    tasker_engine.events, tasker_engine.pauses to tasker_api;
+    tasker_engine.events, tasker_engine.figures, tasker_engine.pauses to tasker_api;
   return true;
 end $$;
 

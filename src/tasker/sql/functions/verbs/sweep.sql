@@ -17,6 +17,7 @@ declare
   breakers int;
   resumed int;
   pruned int;
+  gathered int;
 begin
   perform tasker_engine.require_read_committed();
   if not pg_try_advisory_xact_lock(tasker_engine.session_lock_class(), 0) then
@@ -49,8 +50,9 @@ begin
   driven := tasker_engine.drive_jobs(20, _now);
   breakers := tasker_engine.sweep_breakers(_now);
   pruned := tasker_engine.prune_events(200, _now);
+  gathered := tasker_engine.gather_figures(2000, _now);
   return jsonb_build_object('is_leader', true,
     'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100 or judged >= 200 or driven >= 20 or pruned >= 200,
     'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved, 'judged', judged, 'driven', driven,
-    'breakers', breakers, 'resumed', resumed, 'pruned', pruned);
+    'breakers', breakers, 'resumed', resumed, 'pruned', pruned, 'gathered', gathered);
 end $$;

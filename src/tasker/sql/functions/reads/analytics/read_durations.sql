@@ -84,7 +84,8 @@ begin
   end if;
 end $$;
 
--- read_errors: what the steps failed of that ended in error, the most frequent first: by code (or type) and step.
+-- read_errors: what the steps failed of that ended in error, the most frequent first: by code (or type) and step. Of the tasks with
+-- such a step that ended in the time, in error or cancelled, the newest _most of each are looked at.
 create or replace function tasker_engine.read_errors(
   _from timestamptz, _until timestamptz, _namespaces text[] default null, _name text default null, _version text default null,
   _limit int default 20, _most int default 100000)
@@ -94,17 +95,25 @@ language plpgsql stable
 set plan_cache_mode = force_custom_plan set enable_seqscan = on set enable_indexscan = on set enable_indexonlyscan = on
 set enable_hashjoin = on set enable_mergejoin = on set jit = off set join_collapse_limit = 8 set from_collapse_limit = 8 as $$
 #variable_conflict use_column
+declare
+  templates int[] := tasker_engine.templates_of(_namespaces, _name, _version);
 begin
   perform tasker_engine.check_scope(_most);
   return query
   select coalesce(s.error ->> 'error_code', s.error ->> 'error_type', 'error'), s.error ->> 'error_type', n.name, t.name, p.name, count(*),
     max(s.finished_at), left((array_agg(s.error ->> 'message' order by s.finished_at desc))[1], 500),
     (array_agg(s.task_id order by s.finished_at desc))[1]
-  from tasker_engine.executed_steps(_from, _until, _namespaces, _name, _version, _most) s
-  join tasker_engine.templates t on t.template_id = s.template_id
+  from unnest(array['error', 'cancelled']::tasker_engine.state[]) as w(state)
+  cross join lateral (
+    select f.task_id, f.template_id from tasker_engine.tasks f
+    where f.state = w.state and f.template_id > 0 and f.failed > 0 and f.finished_at >= _from and f.finished_at < _until
+      and (templates is null or f.template_id = any (templates))
+    order by f.task_id desc limit _most) f
+  cross join lateral (select * from tasker_engine.steps s where s.task_id = f.task_id and s.state = 'error' offset 0) s
+  join tasker_engine.templates t on t.template_id = f.template_id
   join tasker_engine.namespaces n on n.namespace_id = t.namespace_id
-  join tasker_engine.template_steps p on p.template_id = s.template_id and p.number = s.plan
-  where s.state = 'error'
+  join tasker_engine.template_steps p on p.template_id = f.template_id and p.number = tasker_engine.plan_number(s.number)
+  where s.granted_at is not null and s.finished_at is not null
   group by 1, 2, 3, 4, 5
   order by count(*) desc, max(s.finished_at) desc limit _limit;
 end $$;

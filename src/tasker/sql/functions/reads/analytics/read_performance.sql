@@ -82,9 +82,7 @@ declare
   width interval := make_interval(secs => _interval_s);
 begin
   perform tasker_engine.check_scope(_most);
-  if not (_interval_s > 0 and _until > _from and date_part('epoch', _until - _from) / _interval_s <= 1000) then
-    raise exception 'a time is cut into 1 to 1000 intervals: % s from % to % are others', _interval_s, _from, _until using errcode = 'TK008';
-  end if;
+  perform tasker_engine.check_intervals(_from, _until, _interval_s);
   return query
   with ended as (
     select date_bin(width, t.finished_at, _from) as at, count(*) filter (where t.state in ('complete', 'resolved_manually')) as completed,
