@@ -48,7 +48,6 @@ export interface Counts {
 interface Waiting {
   readonly number: number;
   readonly free: number;
-  readonly controller: AbortController;
 }
 
 /** The turns of one worker, session after session. */
@@ -68,6 +67,8 @@ export class Turns {
   #settled = 0;
   #isUncertain = false;
   #waiting: Waiting | null = null;
+  /** Ends every turn that still waits, those that newer ones have overtaken included. */
+  readonly #waits = new Set<AbortController>();
   /** The last claim filled all slots: there may be more. */
   #isHungry = false;
   #claimedAt = 0;
@@ -181,7 +182,7 @@ export class Turns {
   }
 
   #left(how: "ended" | "drained"): "ended" | "drained" {
-    this.#waiting?.controller.abort(); // the end of the session hands back whatever it is still granted
+    for (const controller of this.#waits) controller.abort(); // the end of the session hands back whatever it is still granted
     this.#waiting = null;
     return how;
   }
@@ -194,14 +195,16 @@ export class Turns {
   // The turn that waits for work ------------------------------------------------------------------------------------
 
   #beginWaiting(free: number): void {
-    const waiting = { number: ++this.#number, free, controller: new AbortController() };
+    const waiting = { number: ++this.#number, free };
     this.#waiting = waiting;
     this.#claimedAt = performance.now();
     void this.#waitForWork(waiting);
   }
 
   async #waitForWork(waiting: Waiting): Promise<void> {
-    const { number, free, controller } = waiting;
+    const { number, free } = waiting;
+    const controller = new AbortController();
+    this.#waits.add(controller);
     const waitS = Math.min(WAIT_S, this.session.wait_s_max);
     const session = this.session;
     try {
@@ -212,6 +215,8 @@ export class Turns {
     } catch (error) {
       if (this.#waiting === waiting) this.#waiting = null;
       if (!controller.signal.aborted && session === this.session) await this.#waitFailed(error, number);
+    } finally {
+      this.#waits.delete(controller);
     }
     this.wake();
   }
