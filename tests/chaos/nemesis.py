@@ -58,12 +58,15 @@ class Nemesis:
 
         return fault
 
-    def freeze(self, kind: str, low_s: float, high_s: float) -> Fault:
-        """SIGSTOP for so long, then SIGCONT."""
+    def freeze_busy(self, low_s: float, high_s: float) -> Fault:
+        """SIGSTOP for so long, then SIGCONT, of a worker in which a handler runs."""
 
         async def fault() -> bool:
-            victim = self._somebody(kind)
-            if victim is None or not victim.signal(signal.SIGSTOP):
+            try:
+                victim = await until(self._somebody_busy, "a worker is busy", within_s=60)
+            except AssertionError:  # there is no work any more: the report says that it did not strike
+                return False
+            if not victim.signal(signal.SIGSTOP):
                 return False
             await asyncio.sleep(self.chance.uniform(low_s, high_s))
             return victim.signal(signal.SIGCONT)
@@ -92,6 +95,17 @@ class Nemesis:
             return Process("database", self.chance.choice(pids), _nobody).signal(signal.SIGKILL)
 
         return fault
+
+    def _somebody_busy(self) -> Process | None:
+        running: dict[int, set[tuple[str, int, int]]] = {}
+        for entry in self.scene.ledger.entries():
+            key = (entry.task, entry.number, entry.attempt)
+            if entry.moment == "start":
+                running.setdefault(entry.pid, set()).add(key)
+            elif entry.moment in ("end", "fail"):
+                running.get(entry.pid, set()).discard(key)
+        busy = [one for one in self.scene.of("worker") if running.get(one.pid) and one.is_alive]
+        return self.chance.choice(busy) if busy else None
 
     def _somebody(self, kind: str) -> Process | None:
         living = [one for one in self.scene.of(kind) if one.is_alive]

@@ -58,7 +58,7 @@ async def _stop_workers(run: Run) -> None:
         await scene.is_ready(at_once + 2)
         scene.keep_up()
         nemesis = Nemesis(scene, run.chance)
-        fault = nemesis.freeze("worker", 1.5 * lease_s, 5 * lease_s)
+        fault = nemesis.freeze_busy(1.5 * lease_s, 5 * lease_s)
         over_s = stops / at_once * 4.5 * lease_s
         feeding = asyncio.create_task(run.feed(scene, tasks, over_s, first_s=0.5))
         shares = [stops // at_once + (n < stops % at_once) for n in range(at_once)]
