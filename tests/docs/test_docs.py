@@ -95,7 +95,7 @@ def test_commands_of_tasker_exist() -> None:
     for words in sorted(shown):
         filled = [str(uuid4()) if word.isupper() else word for word in words]
         try:
-            build().parse_args(filled, exit_on_error=False, print_error=False)
+            build(filled).parse_args(filled, exit_on_error=False, print_error=False)
         except CycloptsError as error:
             wrong.append(f"tasker {' '.join(words)}: {error}")
     assert not wrong, "\n".join(wrong)

@@ -9,19 +9,22 @@ from fleet_support import FLEET, on_worker
 from support.engine import Engine
 
 from tasker.model.errors import ActionForbidden, NotFound
+from tasker.store.why import explain_task
 
 
 async def test_a_paused_worker_finishes_and_is_handed_nothing(engine: Engine) -> None:
     """It reports what it has; what that frees is for others; the beat says what is wanted; resumed, it works."""
     await engine.publish("a -> b")
     worker, other = await engine.session(slots=1), await engine.session()
-    await engine.submit()
+    task = await engine.submit()
     (grant,) = await worker.claim()
     assert (await on_worker(engine, "pause", worker)).state == "paused"
     assert (await worker.beat(is_idle=True)).wanted == "paused"
     assert not await engine.value("select is_idle from tasker_engine.sessions where session_id = $1", worker.number)
     assert (await worker.succeed(grant)).grants == []
     assert await worker.claim(may_be_alone=True) == []
+    (step,) = (await explain_task(engine.connection.raw, task, now=engine.clock.now)).steps
+    assert "(workers that serve it: 2, idle: 0, paused or draining: 1)" in step.conditions[0].said
     assert (await worker.submit_here(engine.clock.uuid7())).grants == []
     assert len(await other.claim(1)) == 1
     assert (await on_worker(engine, "resume", worker)).state == "running"

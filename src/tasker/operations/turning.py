@@ -1,7 +1,7 @@
 """What a server needs to speak for workers on the network: connections for verbs, wake-ups, and the sweep.
 
-It begins with the first call of a worker, and keeps nothing that a restart would lose: where a worker stands is in the
-database.
+It begins with the server, or with the first call of a worker, and keeps nothing that a restart would lose: where a
+worker stands is in the database.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ class Turning:
         self._woken = asyncio.Event()
         self.wakes = 0
         """How many wake-ups have come; see beyond()."""
+
+    async def start(self) -> None:
+        """Begins without waiting for a worker's first call: where no worker is left, somebody has to notice."""
+        if self._pool is None:
+            await self._begin()
 
     async def ask(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What `work` answers on a connection for verbs. It may be asked twice: repeat no turn that way. Raises

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
 from multiprocessing import parent_process
@@ -27,6 +27,8 @@ from tasker.worker.log import log
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from tasker.operations.turning import Turning
 
 _HANDED_DOWN = "_TASKER_SERVER"
 """What server processes read their task from: the environment, since everybody on the machine can read arguments."""
@@ -185,22 +187,20 @@ def application() -> FastAPI:
     settings = settings.model_copy(update={"read_connections": settings.server_connections})
     tasker = Tasker(told["dsn"], templates=told["templates"], settings=settings, worker=False)
     engine = tasker.engine()
-    asks = told["asks_who_calls"]
+    asks, running = told["asks_who_calls"], patient(tasker, engine.turning)
     entrance = Entrance(engine, authenticator(settings, engine.ask) if asks else None)
     return create_app(
         engine,
         entrance=entrance,
-        running=patient(tasker)
-        if told["grpc_port"] is None
-        else with_grpc(patient(tasker), entrance, told["host"], told["grpc_port"]),
+        running=running if told["grpc_port"] is None else with_grpc(running, entrance, told["host"], told["grpc_port"]),
         hosts=LOOPBACK_NAMES if not asks and is_loopback(told["host"]) else None,
     )
 
 
 @asynccontextmanager
-async def patient(tasker: Tasker) -> AsyncGenerator[None]:
+async def patient(tasker: Tasker, turning: Turning | None = None) -> AsyncGenerator[None]:
     """Starts a Tasker as soon as the database answers: a server process that is started anew meanwhile need not fail,
-    and whoever connects waits for it."""
+    and whoever connects waits for it. With `turning` the process sweeps from then on."""
     while True:
         try:
             await tasker.start()
@@ -210,6 +210,9 @@ async def patient(tasker: Tasker) -> AsyncGenerator[None]:
             await asyncio.sleep(_PATIENCE_S)
     watching = asyncio.create_task(_end_with_parent())
     try:
+        if turning is not None:
+            with suppress(DatabaseUnavailable):  # then it begins with the first call of a worker
+                await turning.start()
         yield
     finally:
         watching.cancel()

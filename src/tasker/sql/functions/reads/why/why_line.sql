@@ -1,7 +1,8 @@
 -- why_in_line (kind `queue`): ready steps that a living worker could take, with their place in line; no breaker keeps them.
 --
 -- data: place (from 1; null: behind the first `looked`), lane, is_alone (a step that lost its worker runs with nothing beside
--- it), queue, handler, workers (how many serve it), idle, per_s and last_taken_at (of the last five minutes), expected_s.
+-- it), queue, handler, workers (how many serve it), idle, held_off (those that an operator has paused or drains), per_s and
+-- last_taken_at (of the last five minutes), expected_s.
 -- Kind `lost`: a step that lies in no lane; the doctor mends that.
 create or replace function tasker_engine.why_in_line(_task tasker_engine.tasks, _now timestamptz, _looked_max int default 10000)
 returns table (number int, kind text, said text, data jsonb) language plpgsql stable
@@ -17,7 +18,8 @@ begin
     join tasker_engine.plan_of(_task.template_id) p on p.number = tasker_engine.plan_number(s.number)
     where s.task_id = _task.task_id and s.state = 'enqueued' and p.channel_id <> all (barred)),
   served as materialized (
-    select w.channel_id, c.handler, c.queue, count(s.session_id)::int as workers, count(*) filter (where s.is_idle)::int as idle
+    select w.channel_id, c.handler, c.queue, count(s.session_id)::int as workers, count(*) filter (where s.is_idle)::int as idle,
+      count(*) filter (where s.wanted is not null)::int as held_off
     from (select distinct channel_id from waiting) w
     join tasker_engine.channels c on c.channel_id = w.channel_id
     join tasker_engine.session_channels sc on sc.channel_id = w.channel_id
@@ -47,13 +49,14 @@ begin
   select p.number, case when p.place is null and not p.is_more and _task.paused_at is null then 'lost' else 'queue' end,
     case
       when p.place is null and not p.is_more and _task.paused_at is null then 'is ready, and lies in no line: `tasker db doctor --repair` mends it'
-      else format('is %s in line for handler "%s" in queue "%s" (workers that serve it: %s, idle: %s)%s%s',
+      else format('is %s in line for handler "%s" in queue "%s" (workers that serve it: %s, idle: %s%s)%s%s',
         coalesce('number ' || p.place, 'behind the first ' || p.looked), p.handler, p.queue, p.workers, p.idle,
+        case when p.held_off > 0 then ', paused or draining: ' || p.held_off else '' end,
         case when p.per_s > 0 then format('; lately %s a second were taken', round(p.per_s::numeric, 2)) else '' end,
         case when p.is_suspect then '; it lost its worker, and runs with nothing beside it' else '' end)
     end,
     jsonb_build_object('place', p.place, 'looked', p.looked, 'lane', p.lane, 'is_alone', p.is_suspect, 'queue', p.queue,
-      'handler', p.handler, 'workers', p.workers, 'idle', p.idle, 'per_s', p.per_s, 'last_taken_at', p.last_taken_at,
+      'handler', p.handler, 'workers', p.workers, 'idle', p.idle, 'held_off', p.held_off, 'per_s', p.per_s, 'last_taken_at', p.last_taken_at,
       'expected_s', p.expected_s)
   from placed p;
 end $$;
