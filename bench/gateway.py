@@ -1,9 +1,10 @@
-"""Steps per second of one worker process through a server, and of the same straight on the database, in turn.
+"""Steps per second of one worker process through a server, over HTTP and over a stream, and of the same straight on the
+database, in turn.
 
     python bench/gateway.py [--tasks 4000] [--rounds 3] [--json]
 
-A round submits the tasks first, then lets one worker process loose on them; the server is one process. What counts is
-the time in which the middle four fifths of the steps are reported.
+A round submits the tasks first, then lets one worker process loose on them; the server is one process, which serves
+both. What counts is the time in which the middle four fifths of the steps are reported.
 """
 
 from __future__ import annotations
@@ -31,29 +32,37 @@ from tasker.bench.shapes import SHAPES, Shape
 from tasker.handlers import discover
 from tasker.model.errors import TaskerError
 from tasker.remote.worker import RemoteWorker
+from tasker.server.grpc import GrpcServer, Listening
 from tasker.worker.worker import Worker
 
-WAYS = ("direct", "gateway")
+WAYS = ("direct", "http", "grpc")
 _SPAWN = multiprocessing.get_context("spawn")
 _SUBMIT = 500
 _LOOK_S = 0.02
 _PATIENCE_S = 120
 
 
-def _serve(dsn: str, port: int) -> None:
-    app = Tasker(dsn, settings=product.settings(dsn), worker=False).asgi()
-    config = uvicorn.Config(app, port=port, loop="uvloop", http="httptools", log_config=None, access_log=False)
-    config.timeout_graceful_shutdown = 1
-    uvicorn.Server(config).run()
+def _serve(dsn: str, ports: Mapping[str, int]) -> None:
+    uvloop.run(_serving(dsn, ports))
 
 
-def _work(way: str, dsn: str, url: str, shape: str, steps: Any) -> None:
-    uvloop.run(_working(way, dsn, url, SHAPES[shape], steps))
+async def _serving(dsn: str, ports: Mapping[str, int]) -> None:
+    async with Tasker(dsn, settings=product.settings(dsn), worker=False) as tasker:
+        config = uvicorn.Config(
+            tasker.asgi(), port=ports["http"], http="httptools", log_config=None, access_log=False, lifespan="off"
+        )
+        config.timeout_graceful_shutdown = 1
+        async with GrpcServer(tasker.engine(), Listening(host="127.0.0.1", port=ports["grpc"])):
+            await uvicorn.Server(config).serve()
 
 
-async def _working(way: str, dsn: str, url: str, shape: Shape, steps: Any) -> None:
+def _work(dsn: str, url: str | None, shape: str, steps: Any) -> None:
+    uvloop.run(_working(dsn, url, SHAPES[shape], steps))
+
+
+async def _working(dsn: str, url: str | None, shape: Shape, steps: Any) -> None:
     settings, handlers = product.settings(dsn), list(shape.handlers.values())
-    if way == "gateway":
+    if url is not None:
         worker: Worker | RemoteWorker = RemoteWorker(url, handlers=handlers, settings=settings)
     else:
         worker = Worker(dsn, settings, discover(handlers))
@@ -77,16 +86,18 @@ def _child(target: Any, *arguments: Any) -> Generator[None]:
 async def _rate(way: str, dsn: str, shape: Shape, tasks: int) -> float:
     """Steps per second."""
     await product.create(dsn, shape)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = {"http": one.getsockname()[1], "grpc": other.getsockname()[1]}
     steps = _SPAWN.Value("q", 0)
-    with _child(_serve, dsn, port):
-        await _listens(port)
+    with _child(_serve, dsn, ports):
+        for port in ports.values():
+            await _listens(port)
         async with product.submitting(dsn, shape) as submit:
             for _ in range(0, tasks, _SUBMIT):
                 await submit([{"n": number} for number in range(_SUBMIT)])
         every = tasks * len(shape.template.steps)
-        with _child(_work, way, dsn, f"http://127.0.0.1:{port}", shape.name, steps):
+        url = f"{way}://127.0.0.1:{ports[way]}" if way in ports else None
+        with _child(_work, dsn, url, shape.name, steps):
             began_at, began = await _reached(steps, every // 10)
             ended_at, ended = await _reached(steps, every - every // 10)
     return (ended - began) / (ended_at - began_at)
@@ -122,12 +133,12 @@ async def measure(dsn: str, options: argparse.Namespace, told: Told) -> tuple[Ro
             told(f"{way}, round {number + 1}", number / options.rounds)
             rates[way].append(await _rate(way, dsn, SHAPES["chain"], options.tasks))
     medians = {way: statistics.median(found) for way, found in rates.items()}
-    ratio = medians["gateway"] / medians["direct"]
+    ratios = {way: medians[way] / medians["direct"] for way in WAYS[1:]}
     rows: Sequence[Sequence[str]] = [
         ("way", "steps/s", "of direct"),
         *((way, f"{rate:,.0f}", f"{rate / medians['direct']:.2f}") for way, rate in medians.items()),
     ]
-    return rows, {"steps_per_s": medians, "rounds": rates, "ratio": ratio}
+    return rows, {"steps_per_s": medians, "rounds": rates, "ratios": ratios}
 
 
 def main() -> int:

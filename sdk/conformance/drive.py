@@ -1,9 +1,10 @@
 """Runs the cases of the conformance suite against a worker, and says what it does that it should not.
 
-    python sdk/conformance/drive.py -- node my-worker.js
+    python sdk/conformance/drive.py [--grpc] -- node my-worker.js
 
 starts a server on a PostgreSQL of its own, and for each case the command, with TASKER_URL in its environment; SIGTERM
-asks it to stop. README.md says which handlers the worker has to have. The exit code is 1 where a case fails.
+asks it to stop. README.md says which handlers the worker has to have. The exit code is 1 where a case fails. With
+--grpc the address is grpc://…, for workers that speak over a stream.
 """
 
 from __future__ import annotations
@@ -32,20 +33,30 @@ WITHIN_S = 60
 StartWorker = Callable[[], AbstractAsyncContextManager[None]]
 
 
-class Faults:
+class Losses:
     """What happens on the way: of every so many answers to turns one is lost."""
 
+    def __init__(self) -> None:
+        self.lose_every = self.lost = self._turns = 0
+
+    def loses(self) -> bool:
+        """Whether the answer to this turn is lost."""
+        self._turns += bool(self.lose_every)
+        is_lost = bool(self.lose_every) and self._turns % self.lose_every == 0
+        self.lost += is_lost
+        return is_lost
+
+
+class Faults(Losses):
+    """The same over HTTP."""
+
     def __init__(self, app: Any) -> None:
+        super().__init__()
         self._app = app
-        self.lose_every = self._turns = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request; a lost answer is a 502, as a proxy would say."""
-        if scope["type"] != "http" or not scope["path"].endswith("/turn") or not self.lose_every:
-            await self._app(scope, receive, send)
-            return
-        self._turns += 1
-        if self._turns % self.lose_every:
+        if scope["type"] != "http" or not scope["path"].endswith("/turn") or not self.loses():
             await self._app(scope, receive, send)
             return
 
@@ -58,7 +69,7 @@ class Faults:
 
 
 async def run_case(
-    tasker: Tasker, case: Mapping[str, Any], start_worker: StartWorker, faults: Faults | None
+    tasker: Tasker, case: Mapping[str, Any], start_worker: StartWorker, faults: Losses | None
 ) -> list[str]:
     """What was wrong; nothing, where the worker conforms. `faults` is of the server that the worker speaks to."""
     fault = case.get("fault", {})
@@ -124,24 +135,39 @@ async def command(words: Sequence[str], url: str) -> AsyncGenerator[None]:
         await asyncio.wait_for(process.wait(), WITHIN_S)
 
 
-async def drive(words: Sequence[str]) -> int:
+@asynccontextmanager
+async def served(dsn: str) -> AsyncGenerator[tuple[str, Losses]]:
+    """A server over HTTP: its address, and what it loses."""
+    faults = Faults(Tasker(dsn, worker=False, settings=Settings(**SETTINGS)).asgi())  # pyright: ignore
+    server = uvicorn.Server(uvicorn.Config(faults, port=0, log_config=None, timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", faults
+    server.should_exit = True
+    await serving
+
+
+async def drive(words: Sequence[str], *, over_grpc: bool) -> int:
     """All cases, one after the other; how many failed."""
-    failed = 0
-    async with Tasker(worker=False, settings=Settings(**SETTINGS)) as tasker:  # pyright: ignore[reportCallIssue]
-        faults = Faults(Tasker(tasker.dsn, worker=False, settings=Settings(**SETTINGS)).asgi())  # pyright: ignore
-        server = uvicorn.Server(uvicorn.Config(faults, port=0, log_config=None, timeout_graceful_shutdown=1))
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.02)
-        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    from stream_faults import served_grpc
+
+    failed, serving = 0, served_grpc if over_grpc else served
+    settings = Settings(**SETTINGS)  # pyright: ignore[reportCallIssue]
+    async with Tasker(worker=False, settings=settings) as tasker, serving(tasker.dsn) as (url, faults):
         for case in CASES:
             wrong = await run_case(tasker, case, lambda: command(words, url), faults)
             failed += bool(wrong)
             print(f"{'FAILED' if wrong else 'ok':8}{case['name']}", *wrong, sep="\n        ")
-        server.should_exit = True
-        await serving
     return failed
 
 
+def main(words: Sequence[str]) -> int:
+    """The command's exit code."""
+    over_grpc = "--grpc" in words[:1]
+    words = words[over_grpc:]
+    return min(asyncio.run(drive(words[words[:1] == ["--"] :], over_grpc=over_grpc)), 1)
+
+
 if __name__ == "__main__":
-    sys.exit(min(asyncio.run(drive(sys.argv[2:] if sys.argv[1:2] == ["--"] else sys.argv[1:])), 1))
+    sys.exit(main(sys.argv[1:]))

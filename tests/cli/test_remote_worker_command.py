@@ -10,17 +10,22 @@ from pathlib import Path
 
 import pytest
 from cli_shell import Shell
-from support.serving import served
+from support.serving import Serving
+from support.serving_grpc import ServingGrpc
 from test_worker_command import HANDLERS
 
 from tasker import Tasker
 
 
-@pytest.mark.parametrize("processes", [0, 2])
-def test_a_worker_runs_steps_through_a_server(shop: Shell, tmp_path: Path, processes: int) -> None:
+@pytest.mark.parametrize(("processes", "over"), [(0, "HTTP"), (2, "HTTP"), (2, "gRPC")])
+def test_a_worker_runs_steps_through_a_server(shop: Shell, tmp_path: Path, processes: int, over: str) -> None:
     """Where only a server's address is given, tasks run all the same, until SIGTERM; the session ends."""
     (tmp_path / "corner_shop.py").write_text(HANDLERS)
-    with served(lambda: Tasker(shop.dsn, worker=False).asgi()) as server:
+
+    def make() -> Tasker:
+        return Tasker(shop.dsn, worker=False)
+
+    with ServingGrpc(make) if over == "gRPC" else Serving(lambda: make().asgi()) as server:
         words = ["worker", "--url", server.url, "--handlers", "corner_shop", "--processes", str(processes)]
         nowhere = {**os.environ, "TASKER_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing"}
         worker = subprocess.Popen([sys.executable, "-m", "tasker", *words], cwd=tmp_path, env=nowhere)

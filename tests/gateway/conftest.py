@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 from gateway_support import FLOW, SHORT_TIMES, PlainWorker
-from grpc import aio
 from over_stream import OverStream
 
 from tasker import Tasker
@@ -25,21 +24,18 @@ async def serving(database: str) -> AsyncIterator[Tasker]:
 
 
 @pytest.fixture
-async def channel(serving: Tasker) -> AsyncIterator[aio.Channel]:
-    """A channel to the same over gRPC."""
-    server = GrpcServer(serving.engine(), Listening(host="127.0.0.1", port=0))
-    async with server, aio.insecure_channel(f"127.0.0.1:{server.port}") as made:
-        yield made
+async def address(serving: Tasker) -> AsyncIterator[str]:
+    """Where the same is served over gRPC."""
+    async with GrpcServer(serving.engine(), Listening(host="127.0.0.1", port=0)) as server:
+        yield f"127.0.0.1:{server.port}"
 
 
 @pytest.fixture(params=["over HTTP", "over a stream"])
-async def client(
-    request: pytest.FixtureRequest, serving: Tasker, channel: aio.Channel
-) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(request: pytest.FixtureRequest, serving: Tasker, address: str) -> AsyncIterator[httpx2.AsyncClient]:
     """Calls the server directly; what workers call goes over HTTP, or over a stream."""
     transport: httpx2.AsyncBaseTransport = httpx2.ASGITransport(app=serving.asgi(), raise_app_exceptions=True)
     if request.param == "over a stream":
-        transport = OverStream(transport, channel)
+        transport = OverStream(transport, address)
     async with httpx2.AsyncClient(transport=transport, base_url="http://tasker", timeout=30) as made:
         yield made
 

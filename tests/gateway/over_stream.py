@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
+import grpc
 import httpx2
 import orjson
 
@@ -16,18 +16,19 @@ from tasker.remote.grpc_line import Stream, status_of
 WITHIN_S = 60
 
 
-def open_stream(channel: Any, **metadata: str) -> Stream:
+def open_stream(address: str, **metadata: str) -> Stream:
     """A stream to a server."""
-    return Stream(proto.Stub(channel, "WorkerGateway").Work, tuple(metadata.items()), "grpc://here")
+    channel = grpc.insecure_channel(address)
+    return Stream(proto.Stub(channel, "WorkerGateway").Work, tuple(metadata.items()), f"grpc://{address}")
 
 
 class OverStream(httpx2.AsyncBaseTransport):
     """Requests of workers go over the stream, and what is answered comes back as HTTP would say it; all other requests
     go their own way."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, channel: Any) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport, address: str) -> None:
         self._inner = inner
-        self._channel = channel
+        self._address = address
         self._stream: Stream | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -35,7 +36,7 @@ class OverStream(httpx2.AsyncBaseTransport):
         if found is None:
             return await self._inner.handle_async_request(request)
         if self._stream is None:
-            self._stream = open_stream(self._channel)
+            self._stream = open_stream(self._address)
         body = orjson.loads(await request.aread())
         named = {"session_uuid": found[1]} if found[1] else {}
         answer = await self._stream.ask(found[2] or "open", {**body, **named}, WITHIN_S)

@@ -1,19 +1,25 @@
 """A line over gRPC: one stream of requests and answers, which opens with the first call and again after a cut.
 
+The stream is one of plain grpc, read in a thread, and not of grpc.aio: a worker has a loop for its turns and another
+for its heartbeat, and grpc.aio has one queue of events for all loops of a process, where they disturb each other.
+
 Importing this needs `tasker-engine[grpc]`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any
 
 import grpc
 from grpc import StatusCode
 
 from tasker import proto
-from tasker.client.channels import async_channel, metadata_of
+from tasker.client.channels import channel, metadata_of
 from tasker.client.profiles import Profile
 from tasker.client.rpc_errors import error_detailed, error_of_call
 from tasker.model.errors import RequestTooLarge, ServerUnavailable, TaskerError
@@ -32,14 +38,22 @@ class GrpcLine(Line):
     def __init__(self, profile: Profile, session: Callable[[], str], *, call_timeout_s: float | None) -> None:
         super().__init__(profile, session, call_timeout_s=call_timeout_s)
         self._metadata = metadata_of(profile.headers())
-        self._channel = async_channel(profile)
+        self._channel = channel(profile)
         self._stream: Stream | None = None
 
     async def greet(self) -> None:
         """See Line."""
+        loop, answered = asyncio.get_running_loop(), asyncio.Event()
         check = proto.Stub(self._channel, "HealthService").CheckReadiness
+        asked = check.future(proto.message("ReadinessRequest")(), timeout=self._timeout_s)
+
+        def done(_: object) -> None:
+            _tell(loop, answered.set)
+
+        asked.add_done_callback(done)
+        await answered.wait()
         try:
-            await check(proto.message("ReadinessRequest")(), timeout=self._timeout_s)
+            asked.result()
         except grpc.RpcError as error:
             raise ServerUnavailable(str(error_of_call(error, self._profile.url))) from error
 
@@ -58,7 +72,7 @@ class GrpcLine(Line):
     async def _hang_up(self) -> None:
         if self._stream is not None:
             self._stream.cancel()
-        await self._channel.close()
+        self._channel.close()
 
 
 def status_of(refused: Any) -> str:
@@ -66,26 +80,42 @@ def status_of(refused: Any) -> str:
     return _STATUSES.get(refused.status, "UNKNOWN")
 
 
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[..., object], *about: Any) -> None:
+    """Called in a thread of gRPC's."""
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(what, *about)
+
+
 class Stream:
-    """A stream that is open, until it is over: then each call that is under way has met what ended it."""
+    """A stream that is open, until it is over: then each request that is under way has met what ended it.
+
+    `work` is the method of a channel of grpc. All but the reading happens in the loop that opened it.
+    """
 
     def __init__(self, work: Any, metadata: Any, url: str) -> None:
         self._url = url
-        self._outgoing: asyncio.Queue[Any] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._outgoing: SimpleQueue[Any] = SimpleQueue()
         self._open: dict[int, tuple[int, asyncio.Future[Any]]] = {}
         self._last_id = 0
-        self._call = work(self._requests(), metadata=metadata)
-        self._reading = asyncio.create_task(self._read())
         self.is_over = False
+        self._call = work(iter(self._outgoing.get, None), metadata=metadata)
+        threading.Thread(target=self._read, name="tasker-stream", daemon=True).start()
 
     async def ask(self, what: str, body: Mapping[str, Any], within_s: float) -> Any:
-        """The WorkAnswer to a request. Raises ConnectionError, TimeoutError, and what ended the stream. Whoever stops
-        waiting leaves the others undisturbed."""
-        self._last_id = number = self._last_id + 1
-        request = messages.said(messages.request_class().DESCRIPTOR, {"request_id": number, what: body})
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        """The WorkAnswer to a request.
+
+        Raises ConnectionError, TimeoutError, and what ended the stream. Whoever stops waiting leaves the others
+        undisturbed.
+        """
+        return await self.send(messages.said(messages.request_class().DESCRIPTOR, {what: body}), within_s)
+
+    async def send(self, request: Any, within_s: float) -> Any:
+        """The same for a WorkRequest, which is given its id."""
+        self._last_id = number = request.request_id = self._last_id + 1
+        answer: asyncio.Future[Any] = self._loop.create_future()
         self._open[number] = request.ByteSize(), answer
-        self._outgoing.put_nowait(request)
+        self._outgoing.put(request)
         try:
             async with asyncio.timeout(within_s):
                 return await answer
@@ -97,40 +127,35 @@ class Stream:
 
     def cancel(self) -> None:
         """Ends it."""
-        self.is_over = True
-        self._reading.cancel()
         self._call.cancel()
-        self._end(ConnectionError(f"the stream to {self._url} was ended"))
+        self._end(ServerUnavailable(f"the stream to {self._url} was ended"))
 
-    async def _requests(self) -> AsyncIterator[Any]:
-        while (request := await self._outgoing.get()) is not None:
-            yield request
-
-    async def _read(self) -> None:
+    def _read(self) -> None:
+        """In a thread of its own."""
         error: TaskerError = ServerUnavailable(f"{self._url} ended the stream")
         try:
-            async for answer in self._call:
-                asked = self._open.get(answer.request_id)
-                if asked is not None and not asked[1].done():
-                    asked[1].set_result(answer)
+            for answer in self._call:
+                _tell(self._loop, self._answered, answer)
         except grpc.RpcError as met:
             error = error_of_call(met, self._url)
+        _tell(self._loop, self._end, error)
+
+    def _answered(self, answer: Any) -> None:
+        asked = self._open.get(answer.request_id)
+        if asked is not None and not asked[1].done():
+            asked[1].set_result(answer)
+
+    def _end(self, error: TaskerError) -> None:
+        if self.is_over:
+            return
         self.is_over = True
-        if isinstance(error, RequestTooLarge):
-            self._blame_largest(error)
+        self._outgoing.put(None)
+        if isinstance(error, RequestTooLarge) and self._open:
+            _, largest = max(self._open.values(), key=lambda asked: asked[0])  # the server does not say which it was
+            _fail(largest, raised(error))
             error = ServerUnavailable(f"{self._url} ended the stream for a request that was too large")
-        self._end(raised(error))
-
-    def _blame_largest(self, error: RequestTooLarge) -> None:
-        """The server does not say which request it was."""
-        if self._open:
-            _, answer = max(self._open.values(), key=lambda asked: asked[0])
-            _fail(answer, raised(error))
-
-    def _end(self, error: Exception) -> None:
-        self._outgoing.put_nowait(None)
         for _, answer in self._open.values():
-            _fail(answer, error)
+            _fail(answer, raised(error))
 
 
 def _fail(answer: asyncio.Future[Any], error: Exception) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from grpc import StatusCode
+from grpc import StatusCode, aio
 
 from tasker import proto
 from tasker.model.errors import Backpressure, MalformedRequest, RequestTimeout
@@ -60,6 +60,8 @@ class Gateway:
                 return
             except Exception as caught:  # the edge: every error becomes a status, and what is ours is logged
                 error = _first(caught)
+            if isinstance(error, aio.BaseError):
+                return  # the worker went away while it was answered: nobody is there to be told
             await context.abort(*measure.refused(refusal(error)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -62,7 +62,7 @@ class GrpcServer:
     """The API of an engine over gRPC; `async with` begins and stops it.
 
     Without an authenticator every caller may do everything: keep it on loopback then. `entrance` is given where the
-    process has other faces, which share it; it knows the authenticator then.
+    process has other faces, which share it; it knows the authenticator then. `interceptors` are those of grpc.aio.
     """
 
     def __init__(
@@ -72,7 +72,9 @@ class GrpcServer:
         *,
         authenticator: Authenticator | None = None,
         entrance: Entrance | None = None,
+        interceptors: Sequence[aio.ServerInterceptor] = (),
     ) -> None:
+        self._interceptors = interceptors
         self._engine, self._listening = engine, listening
         self._entrance = entrance or Entrance(engine, authenticator)
         self._health: Any = _health.aio.HealthServicer()
@@ -110,13 +112,14 @@ class GrpcServer:
     def _made(self) -> aio.Server:
         settings = self._engine.settings
         server = aio.server(
+            interceptors=self._interceptors,
             options=[
                 ("grpc.max_receive_message_length", settings.request_bytes_max),
                 ("grpc.max_concurrent_streams", settings.streams_max),
                 ("grpc.so_reuseport", int(self._listening.is_shared)),
                 ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
                 ("grpc.http2.min_ping_interval_without_data_ms", _PINGS_MS),
-            ]
+            ],
         )
         server.add_generic_rpc_handlers(tuple(handlers(self._calls)))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)  # pyright: ignore[reportUnknownMemberType]
