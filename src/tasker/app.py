@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -27,8 +26,7 @@ from tasker.model.template import Template
 from tasker.settings import Settings
 from tasker.store import events as outbox
 from tasker.store.confined import Confinement
-from tasker.store.connection import Connection, Pool, connect, create_pool, unavailable
-from tasker.store.errors import CONNECTION_ERRORS
+from tasker.store.connection import Connection, Pool, ask_pool, connect, create_pool, describe_road
 from tasker.store.migrate import migrate
 from tasker.store.reads import Reads
 from tasker.store.reads_rows import task_view
@@ -40,7 +38,6 @@ from tasker.templates import load_given
 from tasker.templates.publishing import Published, publish
 from tasker.transport.opening import choose_transport, open_transport
 from tasker.transport.seam import Transport
-from tasker.worker.announcements import Announcements
 from tasker.worker.plans import check_handlers
 from tasker.worker.waiters import Waiters
 from tasker.worker.worker import Worker
@@ -118,6 +115,7 @@ class Tasker(BreakerCalls):
         if self._given_dsn is None:
             self._embedded = await asyncio.to_thread(start_embedded)
         self.dsn = self._given_dsn or (self._embedded.dsn if self._embedded else "")
+        await describe_road(self.dsn, self.settings.database_pooler, self.settings.database_listen_url)
         connection = await connect(self.dsn)
         try:
             await migrate(connection, self.settings.schema_name)
@@ -148,7 +146,7 @@ class Tasker(BreakerCalls):
             ask=self._ask,
             handlers=self._handlers if self._worker else {},
             queues=self._queues,
-            wake=self._heed(),
+            wake=self._worker.announced if self._worker else self._wake_worker,
         )
         await self._transport.start()
 
@@ -339,7 +337,9 @@ class Tasker(BreakerCalls):
         """This process's engine, for `tasker.operations`; it answers while this Tasker is started."""
         from tasker.operations.engine import Engine, Turning
         from tasker.operations.limits import Limits
+        from tasker.operations.replica import Replica
 
+        read_url = self.settings.database_read_url
         return Engine(
             settings=self.settings,
             verbs=self._verbs,
@@ -351,6 +351,7 @@ class Tasker(BreakerCalls):
             limits=Limits(self.settings),
             confinement=Confinement(self.settings.schema_name),
             submit_by=lambda verbs: partial(self.submit_many, verbs=verbs),
+            replica=Replica(read_url, self.settings, self._ask, self._closing) if read_url else None,
             turning=Turning(lambda: self.dsn, self.settings, self._closing),
         )
 
@@ -377,28 +378,12 @@ class Tasker(BreakerCalls):
         return self._pool
 
     async def _ask(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """What `work` answers on a connection of the pool; after a lost one on another, because a restart of the
-        database leaves as many dead ones there as it holds. Whatever is asked here may be asked again. Raises
-        DatabaseUnavailable."""
-        for _ in range(self.settings.read_connections):
-            with suppress(*CONNECTION_ERRORS):
-                async with self._connections.acquire() as connection:
-                    return await work(connection)
-        try:
-            async with self._connections.acquire() as connection:
-                return await work(connection)
-        except CONNECTION_ERRORS as error:
-            raise unavailable(self.dsn, error) from error
+        """What `work` answers on a connection of the pool. It may be asked again. Raises DatabaseUnavailable."""
+        return await ask_pool(self._connections, work, self.settings.read_connections, self.dsn)
 
     async def _ask_ended(self, task_ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
         async with self._connections.acquire() as connection:
             return await ended_tasks(connection, task_ids, self.settings.schema_name)
-
-    def _heed(self) -> Callable[[], object]:
-        """What a broker's messages call."""
-        if self._worker is None:
-            return self._wake_worker
-        return Announcements(self._wake_worker, self._worker.counts, pause_max_s=self.settings.poll_s).heard
 
     def _wake_worker(self) -> None:
         if self._worker is not None:

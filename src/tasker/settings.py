@@ -43,6 +43,16 @@ class Settings(BaseSettings):
     )
 
     database_url: str | None = Field(None, description="DSN of PostgreSQL; the embedded one where it is not set.")
+    database_pooler: Literal["auto", "on", "off"] = Field(
+        "auto", description="Whether that leads through a pooler such as PgBouncer; auto: it is found out."
+    )
+    database_listen_url: str | None = Field(
+        None, description="Past the pooler, for LISTEN alone; without it workers behind one look for work by polling."
+    )
+    database_read_url: str | None = Field(
+        None, description="A read replica: a server asks it for lists and figures, which may lag."
+    )
+    read_lag_max_s: float = Field(5, gt=0, description="A replica that is further behind is not asked.")
     schema_name: str = Field(DEFAULT_SCHEMA, alias="TASKER_SCHEMA", description="The schema that Tasker owns.")
     env: str | None = Field(None, description="Which `environments` block of the templates applies.")
 

@@ -53,7 +53,7 @@ async def opened(common: Common, *, migrates: bool = True) -> AsyncGenerator[Dat
     With `migrates` the embedded one's schema is brought up to date; another server's is its owner's to change.
     """
     from tasker import embedded
-    from tasker.store.connection import connect
+    from tasker.store.connection import connect, describe_road
     from tasker.store.migrate import migrate
     from tasker.store.reads import Reads
     from tasker.store.verbs import Verbs
@@ -65,6 +65,7 @@ async def opened(common: Common, *, migrates: bool = True) -> AsyncGenerator[Dat
         with working("starting PostgreSQL"):
             server = await asyncio.to_thread(embedded.start)
         dsn = server.dsn
+    await describe_road(dsn, settings.database_pooler, settings.database_listen_url)
     try:
         connection = await connect(dsn, pinned=False)
         try:

@@ -8,15 +8,17 @@ an empty table. The few functions that walk an index in order turn that back on 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
 from tasker.embedded import redact
-from tasker.model.errors import DatabaseUnavailable
+from tasker.model.errors import DatabaseUnavailable, SettingsError
 from tasker.store.errors import CONNECTION_ERRORS
+from tasker.store.pooled import Listen, PooledConnection, PooledPool
+from tasker.store.roads import Pooler, Road, open_on, road_to
 
 
 class Connection(Protocol):
@@ -42,6 +44,7 @@ class Pool(Protocol):
     def terminate(self) -> None: ...
 
 
+T = TypeVar("T")
 _driver: Any = asyncpg
 PLAN_SETTINGS = {
     "enable_seqscan": "off",
@@ -53,6 +56,8 @@ PLAN_SETTINGS = {
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
 }
+_AT_BEGIN = ("application_name", "default_transaction_isolation")
+_LISTEN_S = 10.0
 on_open: list[Callable[[Any], None]] = []
 """Told of each connection that this process opens (the driver's own object): see `statements`."""
 _SESSION = {
@@ -63,6 +68,23 @@ _SESSION = {
 }
 
 
+async def describe_road(dsn: str, pooler: Pooler, listen_dsn: str | None) -> None:
+    """What the settings say of the way to a database: whether a pooler is there (`auto`: ask), and the DSN for LISTEN.
+
+    Raises DatabaseUnavailable, or SettingsError, where that DSN leads to no database itself.
+    """
+    road = road_to(dsn)
+    road.listen_dsn = listen_dsn
+    if pooler != "auto":
+        road.is_pooled = pooler == "on"
+    if listen_dsn is not None:
+        await (await connect(listen_dsn)).close()
+        if road_to(listen_dsn).is_pooled:
+            raise SettingsError(
+                "TASKER_DATABASE_LISTEN_URL leads to a pooler, which swallows LISTEN: name the database itself"
+            )
+
+
 async def connect(
     dsn: str, *, pinned: bool = True, timeout_s: float = 10, call_timeout_s: float | None = None
 ) -> Connection:
@@ -71,13 +93,13 @@ async def connect(
     A call without an answer after `call_timeout_s` raises TimeoutError: the other side may be gone without a word.
     Raises DatabaseUnavailable, which names the DSN without its password.
     """
-    settings = {**_SESSION, **(PLAN_SETTINGS if pinned else {"plan_cache_mode": "force_custom_plan", "jit": "off"})}
+    road, settings = road_to(dsn), _settings(pinned)
     try:
-        connection = await _driver.connect(
-            dsn, server_settings=settings, timeout=timeout_s, command_timeout=call_timeout_s
+        connection, is_pooled = await open_on(
+            _driver, dsn, road, settings, timeout=timeout_s, command_timeout=call_timeout_s
         )
         await _announce(connection)
-        return connection
+        return PooledConnection(connection, _kept(settings), _past(road)) if is_pooled else connection
     except (*CONNECTION_ERRORS, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise unavailable(dsn, error) from error
 
@@ -97,13 +119,49 @@ async def connect_with_patience(
 
 async def create_pool(dsn: str, *, pinned: bool, size: int) -> Pool:
     """A pool of such connections."""
-    settings = {**_SESSION, **(PLAN_SETTINGS if pinned else {"plan_cache_mode": "force_custom_plan", "jit": "off"})}
+    road, settings = road_to(dsn), _settings(pinned)
+    if road.is_pooled is None:
+        await (await connect(dsn)).close()
+    limits: dict[str, Any] = {"min_size": 1, "max_size": size, "init": _announce, "reset": _nothing}
     try:
-        return await _driver.create_pool(
-            dsn, min_size=1, max_size=size, server_settings=settings, init=_announce, reset=_nothing
-        )
+        if not road.is_pooled:
+            return await _driver.create_pool(dsn, server_settings=settings, **limits)
+        name = {"application_name": settings["application_name"]}
+        raw = await _driver.create_pool(dsn, server_settings=name, statement_cache_size=0, **limits)
+        return PooledPool(raw, _kept(settings))
     except (*CONNECTION_ERRORS, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise unavailable(dsn, error) from error
+
+
+async def ask_pool(pool: Pool, work: Callable[[Connection], Awaitable[T]], size: int, dsn: str) -> T:
+    """What `work` answers on a connection of the pool; after a lost one on another: a restart of the database leaves as
+    many dead ones there as it holds (`size`). Raises DatabaseUnavailable."""
+    for _ in range(size):
+        with suppress(*CONNECTION_ERRORS):
+            async with pool.acquire() as connection:
+                return await work(connection)
+    try:
+        async with pool.acquire() as connection:
+            return await work(connection)
+    except CONNECTION_ERRORS as error:
+        raise unavailable(dsn, error) from error
+
+
+def _settings(pinned: bool) -> dict[str, str]:
+    return {**_SESSION, **(PLAN_SETTINGS if pinned else {"plan_cache_mode": "force_custom_plan", "jit": "off"})}
+
+
+def _kept(settings: Mapping[str, str]) -> dict[str, str]:
+    """Those that have to go along with each statement through a pooler."""
+    return {name: value for name, value in settings.items() if name not in _AT_BEGIN}
+
+
+def _past(road: Road) -> Listen | None:
+    """How to listen past the pooler."""
+    dsn = road.listen_dsn
+    if dsn is None:
+        return None
+    return lambda: _driver.connect(dsn, server_settings={"application_name": "tasker listener"}, timeout=_LISTEN_S)
 
 
 async def _announce(connection: Any) -> None:

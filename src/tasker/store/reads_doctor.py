@@ -107,7 +107,10 @@ async def _check_listening(connection: Connection) -> Finding:
     try:
         await asyncio.wait_for(heard.wait(), LISTEN_WAIT_S)
     except TimeoutError:
-        what = "notifications do not arrive, as behind a pooler in transaction mode: workers poll instead"
+        what = (
+            "notifications do not arrive, as behind a pooler in transaction mode: workers poll instead; "
+            "TASKER_DATABASE_LISTEN_URL names a way past it"
+        )
         return Finding(name="LISTEN and NOTIFY", is_ok=False, detail=what)
     return Finding(name="LISTEN and NOTIFY", is_ok=True, detail="a notification arrived")
 

@@ -21,6 +21,7 @@ from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.replies import Reply, Told
 from tasker.store.verbs import Serving
 from tasker.worker.admission import Admission
+from tasker.worker.announcements import Announcements
 from tasker.worker.checkpoints import Checkpoints
 from tasker.worker.executor import Executor
 from tasker.worker.heartbeat import Heartbeat, Pulse
@@ -80,6 +81,7 @@ class Worker:
             told=told,
             left=lambda: left() if self.idle_peers else None,
         )
+        self._announcements = Announcements(self.turns.wake, self.turns.counts, pause_max_s=settings.poll_s)
         self._checkpoints = Checkpoints(
             self._way, self._verbs, lambda: self.turns.session, bytes_max=settings.checkpoint_bytes_max
         )
@@ -148,6 +150,10 @@ class Worker:
     def wake(self) -> None:
         """There may be work."""
         self.turns.wake()
+
+    def announced(self) -> None:
+        """A broker's messages say that there may be work."""
+        self._announcements.heard()
 
     async def submit_here(self, prepare: Prepare, count: int) -> Answer:
         """Submits so many tasks on the session's own connection, and starts what it can, if this worker is idle.
