@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from tasker.operations.limits import Limits
+from tasker.operations.replica import Replica
 from tasker.operations.turning import Turning
 from tasker.settings import Settings
 from tasker.store.confined import ConfinedVerbs, Confinement
@@ -50,8 +51,14 @@ class Engine:
     confinement: Confinement
     submit_by: Callable[[Verbs], SubmitMany]
     """`submit_many` by other verbs, in a connection of their own."""
+    replica: Replica | None = None
+    """For what may lag; None: the database itself answers everything."""
     turning: Turning | None = None
     """For workers on the network; None: they are not served."""
+
+    def lagging(self) -> Engine:
+        """The same engine on the replica; itself where there is none."""
+        return self if self.replica is None else replace(self, ask=self.replica.ask, replica=None)
 
     def confined_to(self, namespaces: Collection[str]) -> Engine:
         """The same engine for a caller of these namespaces: what it asks the database reaches nothing else."""

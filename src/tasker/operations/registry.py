@@ -7,6 +7,7 @@ Every face (REST, gRPC, …) is thin on this list. It makes an operation's input
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar, get_type_hints
@@ -14,10 +15,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from tasker.model.errors import Forbidden, TaskNotFound
+from tasker.model.errors import Forbidden, NotFound, TaskNotFound
 from tasker.operations.engine import Engine
 from tasker.operations.permissions import AUTHENTICATED, PERMISSIONS
 from tasker.operations.principal import Principal
+from tasker.operations.replica import LAGGING
 from tasker.store.namespaces import namespaces_of_tasks
 from tasker.store.reads import task_not_found
 
@@ -146,6 +148,10 @@ def operation(permission: str, scope: Scope) -> Callable[[Callable[[Access, In],
 
 async def call(engine: Engine, operation: Operation[In], principal: Principal, given: In) -> Any:
     """What an operation answers to this caller. Raises Forbidden, and what the operation raises."""
+    if engine.replica is not None and operation.name in LAGGING:
+        with suppress(NotFound, TaskNotFound):  # it may be too new for the replica
+            lagging = engine.lagging()
+            return await operation.function(await admit(lagging, operation, principal, given), given)
     return await operation.function(await admit(engine, operation, principal, given), given)
 
 
