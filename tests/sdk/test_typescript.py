@@ -64,8 +64,8 @@ async def tasker(database: str) -> AsyncIterator[Tasker]:
 def test_its_own_tests_pass(package: Path) -> None:
     """What the SDK does by itself: turns, handlers, HTTP calls and the client, each against a server of the test's."""
     files = sorted(str(file) for file in (package / "build").glob("*.test.js"))
-    said = run([tools()[0], "--test", "--test-reporter=tap", *files])
-    passed = re.search(r"^# pass (\d+)$", said, re.MULTILINE)
+    said = run([tools()[0], "--test", "--test-reporter=spec", *files])
+    passed = re.search(r"^\S+ pass (\d+)$", said, re.MULTILINE)
     assert passed
     assert int(passed[1]) >= 40, said[-2000:]
 

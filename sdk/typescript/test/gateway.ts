@@ -120,13 +120,13 @@ export class Gateway {
   }
 }
 
-/** The first true value of a condition, asked every few milliseconds. Throws after 20 s. */
+/** The first true value of a condition, asked every few milliseconds. Throws after a minute. */
 export async function until<T>(condition: () => T | undefined | false | null, what = "the condition holds"): Promise<T> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   for (;;) {
     const value = condition();
     if (value) return value;
-    if (performance.now() > deadline) throw new Error(`not within 20 s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within a minute: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

