@@ -67,6 +67,8 @@ export interface SessionOpened {
 export interface BeatHeard {
   session_ended: boolean;
   gone: Fence[];
+  /** What an operator wants of this worker: to take nothing new, and, drained, to end when all is done. */
+  wanted?: "paused" | "drained" | null;
 }
 
 /** What is asked for, of tasks of which the session holds a step. */

@@ -56,6 +56,8 @@ export class Turns {
   session!: SessionOpened;
   sessionEnded = false;
   isDraining = false;
+  /** An operator wants nothing new to be taken. */
+  isPaused = false;
   readonly counts: Counts = {
     ...{ turns: 0, outcomes: 0, granted: 0, already: 0, stale: 0 },
     ...{ deferred: 0, refused: 0, gone: 0, lostAnswers: 0 },
@@ -136,7 +138,7 @@ export class Turns {
   /** Begins to turn for a session. */
   enter(session: SessionOpened): void {
     this.session = session;
-    this.sessionEnded = this.#isUncertain = this.#isHungry = false;
+    this.sessionEnded = this.isPaused = this.#isUncertain = this.#isHungry = false;
     this.#settled = this.#number; // what a turn of the session before may still answer is void
   }
 
@@ -188,7 +190,7 @@ export class Turns {
   }
 
   get #room(): number {
-    if (this.isDraining || this.#alone !== null) return 0;
+    if (this.isDraining || this.isPaused || this.#alone !== null) return 0;
     return this.slots.free;
   }
 

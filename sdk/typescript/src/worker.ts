@@ -256,6 +256,10 @@ export class Worker {
     if (session !== this.#turns.session.session_uuid) return;
     this.#turns.lost(answer.gone);
     if (answer.session_ended) this.#turns.sessionEnded = true;
+    const isPaused = Boolean(answer.wanted);
+    if (isPaused !== this.#turns.isPaused) this.#log.info("an operator's wish", { wanted: answer.wanted ?? "work" });
+    this.#turns.isPaused = isPaused;
+    if (answer.wanted === "drained") void this.stop();
     this.#turns.wake();
   }
 }

@@ -256,6 +256,24 @@ test("a result is held against its schema by the check that the worker was given
   assert.deepEqual(gateway.outcomes[0]!["error"].metadata, { violations: ["total is missing"] });
 });
 
+test("a worker that an operator pauses asks for nothing until it is resumed; one that is drained ends", async () => {
+  const gateway = new Gateway();
+  let wanted: string | null = "paused";
+  gateway.onBeat = () => ({ session_ended: false, gone: [], wanted });
+  const asking = (): number => gateway.asked("turn").length;
+  await gateway.run(quick, async () => {
+    let [turns, beats] = [-1, 0];
+    await until(() => {
+      if (asking() !== turns) [turns, beats] = [asking(), gateway.asked("beat").length];
+      return gateway.asked("beat").length >= beats + 3;
+    }, "it beats, and asks for nothing");
+    wanted = null;
+    await until(() => asking() > turns, "it asks again");
+    wanted = "drained";
+    await until(() => gateway.asked("end").length === 1);
+  });
+});
+
 test("no more steps run than the worker may, and what cannot be started is handed back", async () => {
   const gateway = new Gateway();
   gateway.steps = Array.from({ length: 3 }, (_, index) => ({ name: `s${index}`, handler: { callable: "a" } }));
