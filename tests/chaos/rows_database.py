@@ -124,6 +124,7 @@ async def _commits(run: Run) -> None:
     tasks = run.sized(5_000, 150)
     async with run.scene(workload.random_templates(run.chance, 8)) as scene:
         with Wire(scene.dsn, seed=run.chance.randrange(2**32)) as wire:
+            run.wires.append(wire)
             server = scene.serve(dsn=wire.dsn)
             for _ in range(2):
                 scene.worker(dsn=wire.dsn)
@@ -145,6 +146,7 @@ async def _bad_line(run: Run) -> None:
     slice_s = 5.0 if run.scale >= 0.2 else 2.0
     async with run.scene([workload.chain("chain", 3), *workload.random_templates(run.chance, 4)]) as scene:
         with Wire(scene.dsn, seed=run.chance.randrange(2**32)) as wire:
+            run.wires.append(wire)
             scene.serve(dsn=wire.dsn)
             for _ in range(2):
                 scene.worker(dsn=wire.dsn)

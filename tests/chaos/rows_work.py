@@ -52,7 +52,9 @@ async def _points(run: Run) -> None:
             await asyncio.wait(running.values(), timeout=0.15, return_when=asyncio.FIRST_COMPLETED)
             for order in [order for order, task in running.items() if task.done()]:
                 fired[order.rpartition(" ")[0]] += running.pop(order).result()
-        run.report.plan(Counter(orders), fired)
+        run.report.plan(
+            *(Counter({f"kill at {point}": n for point, n in one.items()}) for one in (Counter(orders), fired))
+        )
         await run.ends(scene, None)
         run.report.counts["points"] = f"{len(+fired)} of {len(POINTS)}"
 

@@ -24,6 +24,7 @@ from chaos.nemesis import Nemesis
 from chaos.report import Report
 from chaos.scene import Scene, Stage
 from chaos.watch import Watch
+from chaos.wires import Wire
 from tasker.model.template import Template
 
 BATCH_MAX = 50
@@ -58,6 +59,8 @@ class Run:
     chance: random.Random
     fed: float = 0.0
     """The share of the row's tasks that have been created."""
+    wires: list[Wire] = field(default_factory=list[Wire])
+    """Lines of the row: what they still hold open when everybody has gone is theirs."""
     watch: Watch = field(init=False)
     evidence: Evidence = field(init=False)
     """What the last scene was judged by."""
@@ -128,6 +131,9 @@ class Run:
         self.report.counts["deaths"] = dict(scene.deaths)
         self.watch.sampling.cancel()
         await scene.stop()
+        for wire in self.wires:
+            wire.cut()
+        self.wires.clear()
         leaks = await _leaks(scene)
         self.evidence = seen = Evidence(
             scene.dsn, await asyncio.to_thread(read_tables, scene.dsn), scene.ledger.entries()
