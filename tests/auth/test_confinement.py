@@ -37,7 +37,7 @@ OF_ALL = {"sessions", "fields"}
 """Workers, and the paths of search fields, belong to the installation."""
 DEFINERS = {
     *("reached_namespaces", "submit_confined", "act_confined", "publish_confined", "act_on_queue"),
-    "figures_until",
+    *("figures_until", "count_open", "failed_between"),
     *(
         "find_task_ids",
         "search_tasks",

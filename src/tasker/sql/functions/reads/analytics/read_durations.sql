@@ -103,12 +103,7 @@ begin
   select coalesce(s.error ->> 'error_code', s.error ->> 'error_type', 'error'), s.error ->> 'error_type', n.name, t.name, p.name, count(*),
     max(s.finished_at), left((array_agg(s.error ->> 'message' order by s.finished_at desc))[1], 500),
     (array_agg(s.task_id order by s.finished_at desc))[1]
-  from unnest(array['error', 'cancelled']::tasker_engine.state[]) as w(state)
-  cross join lateral (
-    select f.task_id, f.template_id from tasker_engine.tasks f
-    where f.state = w.state and f.template_id > 0 and f.failed > 0 and f.finished_at >= _from and f.finished_at < _until
-      and (templates is null or f.template_id = any (templates))
-    order by f.task_id desc limit _most) f
+  from tasker_engine.failed_between(_from, _until, templates, _most) f
   cross join lateral (select * from tasker_engine.steps s where s.task_id = f.task_id and s.state = 'error' offset 0) s
   join tasker_engine.templates t on t.template_id = f.template_id
   join tasker_engine.namespaces n on n.namespace_id = t.namespace_id
@@ -116,4 +111,22 @@ begin
   where s.granted_at is not null and s.finished_at is not null
   group by 1, 2, 3, 4, 5
   order by count(*) desc, max(s.finished_at) desc limit _limit;
+end $$;
+
+-- failed_between: the tasks that ended in a time with a step that failed, of each kind of end the newest _most. The owner's function,
+-- for templates that the caller reaches.
+create or replace function tasker_engine.failed_between(_from timestamptz, _until timestamptz, _templates int[], _most int)
+returns table (task_id uuid, template_id int) language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on as $$
+#variable_conflict use_column
+begin
+  _templates := tasker_engine.reached_templates(_templates);
+  return query
+  select f.task_id, f.template_id
+  from unnest(array['error', 'cancelled']::tasker_engine.state[]) as w(state)
+  cross join lateral (
+    select t.task_id, t.template_id from tasker_engine.tasks t
+    where t.state = w.state and t.template_id > 0 and t.failed > 0 and t.finished_at >= _from and t.finished_at < _until
+      and (_templates is null or t.template_id = any (_templates))
+    order by t.task_id desc limit _most) f;
 end $$;

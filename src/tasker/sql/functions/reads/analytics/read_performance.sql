@@ -55,16 +55,29 @@ begin
   return next;
 end $$;
 
--- count_open: tasks that have not ended, and those of them that a failure blocks; each state is counted up to 10,000.
+-- count_open: tasks that have not ended, and those of them that a failure blocks; each state is counted up to 10,000. The owner's
+-- function, for templates that the caller reaches: so an index alone tells confined callers too.
 create or replace function tasker_engine.count_open(_templates int[], out active bigint, out blocked bigint) language plpgsql stable
+security definer set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_indexonlyscan = on as $$
 begin
+  _templates := tasker_engine.reached_templates(_templates);
   select sum(c.count), coalesce(sum(c.count) filter (where w.state = 'blocked_by_failures'), 0) into active, blocked
   from unnest(array['pending', 'steps_in_process', 'waiting_for_retry', 'blocked_by_failures']::tasker_engine.state[]) as w(state)
   cross join lateral (
     select count(*) from (
       select from tasker_engine.tasks t
       where t.state = w.state and t.template_id > 0 and (_templates is null or t.template_id = any (_templates)) limit 10000) t) c;
+end $$;
+
+-- reached_templates: those of these templates (null: of all) that the caller reaches; null: all there are. For functions that run
+-- with their owner's rights.
+create or replace function tasker_engine.reached_templates(_templates int[]) returns int[] language plpgsql stable as $$
+begin
+  return case when tasker_engine.is_confined() then array(
+    select t.template_id from tasker_engine.templates t
+    where t.namespace_id = any (tasker_engine.reached_namespaces()) and (_templates is null or t.template_id = any (_templates)))
+    else _templates end;
 end $$;
 
 -- read_throughput: what ended in each interval of a time, the empty ones too; at most a thousand intervals. steps: executions that
