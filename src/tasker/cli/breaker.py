@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from tasker.cli import exits
 from tasker.cli.acting import ActId, Actor, Reason, login_name
-from tasker.cli.breaker_ways import BreakerWay, DatabaseBreakers, ServerBreakers
+from tasker.cli.breaker_ways import BreakerAct, BreakerWay, DatabaseBreakers, ServerBreakers
 from tasker.cli.common import Where
 from tasker.cli.either import on_either
 from tasker.cli.exits import UsageError
@@ -126,7 +126,8 @@ def set_limits(
 def _act(action: BreakerAction, name: str, options: dict[str, Any], common: Where, **said: Any) -> int:
     async def work(way: BreakerWay) -> BreakerInfo:
         act_id, actor = said["act_id"] or uuid4(), said["actor"] or login_name()
-        return await way.act(action, name, options, act_id=act_id, actor=actor, reason=said["reason"])
+        act = BreakerAct(action=action, name=name, options=options, act_id=act_id, actor=actor, reason=said["reason"])
+        return await way.act(act)
 
     found = _on(common, work)
     if common.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
@@ -12,6 +13,18 @@ from tasker.model.breaker import BreakerAction, BreakerInfo, BreakerMove
 
 if TYPE_CHECKING:
     from tasker.client import AsyncTaskerClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerAct:
+    """What an operator does to a breaker; `options` are those of the action."""
+
+    action: BreakerAction
+    name: str
+    options: Mapping[str, Any]
+    act_id: UUID
+    actor: str
+    reason: str | None
 
 
 class BreakerWay(Protocol):
@@ -25,16 +38,7 @@ class BreakerWay(Protocol):
         """One, and its last moves."""
         ...
 
-    async def act(
-        self,
-        action: BreakerAction,
-        name: str,
-        options: Mapping[str, Any],
-        *,
-        act_id: UUID,
-        actor: str,
-        reason: str | None,
-    ) -> BreakerInfo:
+    async def act(self, act: BreakerAct) -> BreakerInfo:
         """As it is then."""
         ...
 
@@ -56,19 +60,11 @@ class DatabaseBreakers:
         found = await self._breakers.one(self._on, name)
         return found, await self._breakers.history(self._on, name, limit=moves)
 
-    async def act(
-        self,
-        action: BreakerAction,
-        name: str,
-        options: Mapping[str, Any],
-        *,
-        act_id: UUID,
-        actor: str,
-        reason: str | None,
-    ) -> BreakerInfo:
+    async def act(self, act: BreakerAct) -> BreakerInfo:
         """By the verb, and a look at it."""
-        await self._breakers.act(self._on, act_id, action, name, options, actor=actor, reason=reason)
-        return await self._breakers.one(self._on, name)
+        what = (act.act_id, act.action, act.name, act.options)
+        await self._breakers.act(self._on, *what, actor=act.actor, reason=act.reason)
+        return await self._breakers.one(self._on, act.name)
 
 
 class ServerBreakers:
@@ -87,20 +83,11 @@ class ServerBreakers:
         history = await self._client.list_breaker_moves(name, limit=moves)
         return _breaker(found), [record(BreakerMove, one) for one in history]
 
-    async def act(
-        self,
-        action: BreakerAction,
-        name: str,
-        options: Mapping[str, Any],
-        *,
-        act_id: UUID,
-        actor: str,
-        reason: str | None,
-    ) -> BreakerInfo:
+    async def act(self, act: BreakerAct) -> BreakerInfo:
         """One request."""
-        operation = {"open": "open_breaker", "reset": "reset_breaker", "set": "set_breaker_limits"}[action]
-        said = {**options, "act_id": act_id, "actor": actor, "reason": reason}
-        return _breaker(await self._client.call(operation, breaker=name, **said))
+        operation = {"open": "open_breaker", "reset": "reset_breaker", "set": "set_breaker_limits"}[act.action]
+        said = {**act.options, "act_id": act.act_id, "actor": act.actor, "reason": act.reason}
+        return _breaker(await self._client.call(operation, breaker=act.name, **said))
 
 
 def _breaker(answer: Any) -> BreakerInfo:

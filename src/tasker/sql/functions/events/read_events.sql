@@ -7,24 +7,21 @@ returns table ("position" bigint, event_id uuid, name text, mode text, publisher
   metadata text, problem text, task_id uuid, number int, attempt int, step_name text, namespace text, template text, version text,
   correlation_id uuid, recorded_at timestamptz, settled_at timestamptz) language plpgsql stable set enable_indexscan = on as $$
 #variable_conflict use_column
+declare
+  templates int[] := array(
+    select t.template_id from tasker_engine.templates t join tasker_engine.namespaces n on n.namespace_id = t.namespace_id
+    where n.name = any (_namespaces));
 begin
   return query
-  select e.position, e.event_id, e.name, e.mode, e.publisher, e.status, e.outcome, e.payload::text, e.metadata::text, e.problem,
-    e.task_id, e.number, e.attempt, tasker_engine.step_name(ts.name, s), n.name, t.name, t.version, i.correlation_id, e.recorded_at,
-    e.settled_at
-  from tasker_engine.events e
-  join tasker_engine.templates t on t.template_id = e.template_id
-  join tasker_engine.namespaces n on n.namespace_id = t.namespace_id
-  join tasker_engine.template_steps ts on ts.template_id = e.template_id and ts.number = tasker_engine.plan_number(e.number)
-  left join tasker_engine.steps s on s.task_id = e.task_id and s.number = e.number
-  left join tasker_engine.inputs i on i.task_id = e.task_id
-  where (e.position > _after or e.position is null and 'recorded' = any (_statuses))
-    and e.status = any (_statuses)
-    and (_positions is null or e.position = any (_positions))
-    and (_task_ids is null or e.task_id = any (_task_ids))
-    and (_patterns is null or tasker_engine.event_matches(e.name, _patterns))
-    and (_namespaces is null or n.name = any (_namespaces))
-  order by e.position nulls last, e.seq limit _most;
+  select * from tasker_engine.show_events(array(
+    select e.seq from tasker_engine.events e
+    where (e.position > _after or e.position is null and 'recorded' = any (_statuses))
+      and e.status = any (_statuses)
+      and (_positions is null or e.position = any (_positions))
+      and (_task_ids is null or e.task_id = any (_task_ids))
+      and (_patterns is null or tasker_engine.event_matches(e.name, _patterns))
+      and (_namespaces is null or e.template_id = any (templates))
+    order by e.position nulls last, e.seq limit _most));
 end $$;
 
 -- read_subscribers: who is handed events, how much waits for each of them, and what each has given up on.
