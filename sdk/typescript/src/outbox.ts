@@ -1,4 +1,5 @@
 import type { Held } from "./held.js";
+import { isSuccess } from "./outcomes.js";
 
 const BATCH_MAX = 500;
 const DEFERRED_ROUNDS_MAX = 4;
@@ -85,4 +86,12 @@ export class Outbox {
     this.#ready.clear();
     this.#late.clear();
   }
+}
+
+/** An outcome as the protocol has it, with its result as the text that it is. */
+export function outcomeText({ fence, outcome, runS }: Held): string {
+  const { kind, text, retryAfterS } = outcome!;
+  const head = JSON.stringify({ ...fence, kind, run_s: runS, retry_after_s: retryAfterS ?? null });
+  if (text === undefined) return head;
+  return `${head.slice(0, -1)},"${isSuccess(outcome) ? "result" : "error"}":${text}}`;
 }

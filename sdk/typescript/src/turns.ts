@@ -16,8 +16,8 @@ import type { Executor } from "./executor.js";
 import type { Held } from "./held.js";
 import { troubleOf, type Line } from "./line.js";
 import { words, type Logger } from "./log.js";
-import { isSuccess, outcomeOfError, released } from "./outcomes.js";
-import { Outbox, type OutcomeBatch } from "./outbox.js";
+import { outcomeOfError, released } from "./outcomes.js";
+import { Outbox, outcomeText, type OutcomeBatch } from "./outbox.js";
 import { keyOf, type Fence, type SessionOpened, type TurnTaken } from "./protocol.js";
 import { Signal } from "./signal.js";
 import type { Slots } from "./slots.js";
@@ -401,11 +401,4 @@ export class Turns {
     this.#aloneRuns = true;
     this.executor.start(held);
   }
-}
-
-function outcomeText({ fence, outcome, runS }: Held): string {
-  const { kind, text, retryAfterS } = outcome!;
-  const head = JSON.stringify({ ...fence, kind, run_s: runS, retry_after_s: retryAfterS ?? null });
-  if (text === undefined) return head;
-  return `${head.slice(0, -1)},"${isSuccess(outcome) ? "result" : "error"}":${text}}`;
 }
