@@ -13,8 +13,8 @@ $$;
 -- gather_figures: adds the next _limit tasks that ended to the figures, in the order in which they ended; answers how many.
 --
 -- A task that ended may be committed after one that ended later, so only those count that ended before a moment since when every
--- transaction of that time is over (for one that stays open longer than a minute nobody waits). A task that somebody revives counts again when it ends again, and of its steps those that
--- ended since. Figures are kept for four hundred days.
+-- transaction of that time is over (for one that stays open longer than a minute nobody waits). A task that somebody revives
+-- counts again when it ends again, and of its steps those that ended since. Figures are kept for four hundred days.
 create or replace function tasker_engine.gather_figures(_limit int, _now timestamptz) returns int language plpgsql
 set enable_indexscan = on set enable_seqscan = off as $$
 declare
