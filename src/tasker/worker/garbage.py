@@ -11,7 +11,7 @@ ROUNDS = 20
 def collect_less() -> None:
     """Keeps what was made until now for good, and looks for garbage ten times less often than Python does by itself.
 
-    Steps come and go by the hundred, and what they leave is freed at once; only cycles that handlers make wait for the
+    Steps and requests come and go by the hundred, and what they leave is freed at once; only cycles wait for the
     collector. For processes of Tasker's own: elsewhere the collector is the application's.
     """
     gc.collect()

@@ -14,18 +14,26 @@ declare
   is_of_one boolean := about_input + about_task + fields <= 1 and w.tags is null;  -- then what the index finds is what is asked
   most int := case when is_of_one then _count_max else _look_max end;
   found uuid[];
+  is_by_task boolean := false;  -- whether their states and templates found them
 begin
   if about_task = 1 and w.ended_from is null then
     found := tasker_engine.some_by_state(most + 1, w.lowest, w.above, w.states, w.templates);
+    is_by_task := true;
   end if;
   if cardinality(found) > most and fields > 0 or found is null and fields > 0 then
     found := tasker_engine.some_by_field(most + 1, w.lowest, w.above, w.field_ids[1], w.field_values[1]);
     w.field_ids := nullif(w.field_ids[2:], '{}');
     w.field_values := w.field_values[2:];
+    is_by_task := false;
   elsif cardinality(found) > most and is_indexed or found is null and about_input > 0 then
     found := tasker_engine.some_by_input(most + 1, w.lowest, w.above, w.tags, w.correlation_id, w.initiator, _source_system);
+    is_by_task := false;
   elsif found is null then
     found := tasker_engine.some_by_end(most + 1, w.lowest, w.above, w.ended_from, w.ended_until);
+  end if;
+  if is_by_task then  -- what found them has seen to that
+    w.states := null;
+    w.templates := null;
   end if;
   is_exact := cardinality(found) <= most;
   found := found[1:most];
@@ -42,6 +50,13 @@ returns int language plpgsql stable
 set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_indexscan = on set enable_hashjoin = off
 set enable_mergejoin = off set jit = off set join_collapse_limit = 1 as $$
 begin
+  if num_nonnulls(_states, _templates, _ended_from, _field_ids) = 0 then  -- the tasks themselves need not be looked at
+    return (
+      select count(*) from unnest(_task_ids) as asked(task_id)
+      join tasker_engine.inputs i on i.task_id = asked.task_id
+      where (_tags is null or i.tags @> _tags) and (_correlation_id is null or i.correlation_id = _correlation_id)
+        and (_initiator is null or i.initiator = _initiator) and (_source_system is null or i.source_system = _source_system));
+  end if;
   return (
     select count(*) from unnest(_task_ids) as asked(task_id)
     join tasker_engine.tasks t on t.task_id = asked.task_id

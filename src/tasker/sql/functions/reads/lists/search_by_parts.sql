@@ -11,6 +11,7 @@ declare
   part bigint := 5 * _limit;
   walked bigint := 0;
   missing bigint;  -- how far the walk still has to go, by what it found so far
+  is_by_task boolean := num_nonnulls(_field_ids, _correlation_id, _initiator, _source_system) = 0;  -- it walks by state and template
   found uuid[] := '{}';
   next uuid[];
 begin
@@ -21,8 +22,8 @@ begin
         tasker_engine.newest_by_input(part::int, _from, _below, _correlation_id, _initiator, _source_system)
       when _templates is not null then tasker_engine.find_by_template(part::int, _from, _below, _states, _templates)
       else tasker_engine.find_by_state(part::int, _from, _below, _states) end;
-    found := found || tasker_engine.newest_fitting(_limit, next, _states, _templates, _tags, _correlation_id, _initiator, _source_system,
-      _field_ids, _values);
+    found := found || tasker_engine.newest_fitting(_limit, next, case when not is_by_task then _states end,
+      case when not is_by_task then _templates end, _tags, _correlation_id, _initiator, _source_system, _field_ids, _values);
     if cardinality(found) >= _limit or cardinality(next) < part then
       return found[1:_limit];
     end if;
@@ -97,6 +98,14 @@ returns uuid[] language plpgsql stable
 set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_indexscan = on set enable_hashjoin = off
 set enable_mergejoin = off set jit = off set join_collapse_limit = 1 as $$
 begin
+  if num_nonnulls(_states, _templates, _field_ids) = 0 then  -- the tasks themselves need not be looked at
+    return array(
+      select i.task_id from unnest(_task_ids) as asked(task_id)
+      join tasker_engine.inputs i on i.task_id = asked.task_id
+      where (_tags is null or i.tags @> _tags) and (_correlation_id is null or i.correlation_id = _correlation_id)
+        and (_initiator is null or i.initiator = _initiator) and (_source_system is null or i.source_system = _source_system)
+      order by i.task_id desc limit _limit);
+  end if;
   return array(
     select t.task_id from unnest(_task_ids) as asked(task_id)
     join tasker_engine.tasks t on t.task_id = asked.task_id
