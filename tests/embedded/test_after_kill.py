@@ -197,6 +197,7 @@ def test_a_private_server_dies_with_its_owner(stage: Stage) -> None:
     owner = stage.actor(stage.folder("private"))
     server = owner.ask("start_private")
     assert query(server["dsn"], "select 1") == 1
-    owner.ask("fork_idle_child")
+    child = owner.ask("fork_idle_child")
     owner.kill()
     wait_for(lambda: not Path(server["data_dir"], "postmaster.pid").exists(), "the private server to end")
+    os.kill(child, signal.SIGKILL)
