@@ -119,11 +119,15 @@ def on_a_terminal(*words: str) -> str:
 def test_an_interrupted_command_ends_with_130(shop: Shell) -> None:
     """Ctrl-C ends a command with 130 and one line."""
     task = shop.ok("task", "submit", "shop/order", "--context", '{"item": "cup"}')["task_uuid"]
-    command = [sys.executable, "-m", "tasker", "task", "wait", task]
+    command = [sys.executable, "-X", "faulthandler", "-m", "tasker", "task", "wait", task]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     asyncio.run(until(lambda: waits(shop), "the command waits"))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # it tells where it stands
+        pytest.fail(f"it goes on after Ctrl-C:\n{process.communicate()[1]}")
     assert (process.returncode, out, err) == (130, "", "tasker: interrupted\n")
 
 

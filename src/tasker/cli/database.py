@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tasker.store.verbs import Verbs
 
 T = TypeVar("T")
+_CLOSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ async def opened(common: Common, *, migrates: bool = True) -> AsyncGenerator[Dat
             schema = settings.schema_name
             yield Database(connection, Verbs(schema), Reads(schema), settings, dsn)
         finally:
-            await connection.close()
+            with suppress(TimeoutError):  # one that was interrupted in a statement need not be waited for
+                async with asyncio.timeout(_CLOSE_S):
+                    await connection.close()
     finally:
         if server is not None:
             await asyncio.to_thread(server.release)
