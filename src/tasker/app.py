@@ -26,7 +26,7 @@ from tasker.model.template import Template
 from tasker.settings import Settings
 from tasker.store import events as outbox
 from tasker.store.confined import Confinement
-from tasker.store.connection import Connection, Pool, ask_pool, connect, create_pool, describe_road
+from tasker.store.connection import Connection, Pool, ask_alone, ask_pool, create_pool, describe_road
 from tasker.store.migrate import migrate
 from tasker.store.reads import Reads
 from tasker.store.reads_rows import task_view
@@ -116,14 +116,14 @@ class Tasker(BreakerCalls):
             self._embedded = await asyncio.to_thread(start_embedded)
         self.dsn = self._given_dsn or (self._embedded.dsn if self._embedded else "")
         await describe_road(self.dsn, self.settings.database_pooler, self.settings.database_listen_url)
-        connection = await connect(self.dsn)
-        try:
+
+        async def prepare(connection: Connection) -> str:
             await migrate(connection, self.settings.schema_name)
             for template in templates:
                 await publish(connection, self._verbs, template)
-            transport = await choose_transport(connection, self.settings)
-        finally:
-            await connection.close()
+            return await choose_transport(connection, self.settings)
+
+        transport = await ask_alone(self.dsn, prepare)
         self._pool = await create_pool(self.dsn, pinned=False, size=self.settings.read_connections)
         if self._wants_worker and (self._handlers or events_of(self._handlers)):
             await self._courier.start()

@@ -14,6 +14,7 @@ import pytest
 from fleet import IS_FULL, Fleet, all_ended, ask, flow, random_templates, seed_of, violations
 from support.proxy import Proxy
 from support.until import until
+from survival_handlers import LEDGER, Walk
 
 from tasker import Tasker
 from tasker.model.errors import DatabaseUnavailable
@@ -45,16 +46,37 @@ async def test_replies_lost_at_random(fleet: Fleet, client: Callable[..., Any], 
     await fleet.ready(2)
     proxy.chance_of_cut = 0.05
     tasks: list[UUID] = []
-    for n in range(TASKS):
-        template = chance.choice(templates)
-        tasks.append((await tasker.submit(template.name, namespace="tests", context={"n": n})).task_uuid)
-    await all_ended(fleet.dsn, tasks, within_s=60)
+    while len(tasks) < TASKS or min(proxy.replies_lost, proxy.cuts - proxy.replies_lost) <= 5:
+        for n in range(TASKS // 4):
+            template = chance.choice(templates)
+            tasks.append((await tasker.submit(template.name, namespace="tests", context={"n": n})).task_uuid)
+        await all_ended(fleet.dsn, tasks, within_s=60)
     proxy.chance_of_cut = 0
     assert violations(fleet.dsn, fleet.ledger, tasks) == []
     assert _spent(fleet, tasks) == (1, 1, 0)
-    assert proxy.replies_lost > 5
-    assert proxy.cuts - proxy.replies_lost > 5
     assert len(fleet.living()) == 2
+
+
+async def test_a_start_on_a_bad_line(
+    fleet: Fleet, client: Callable[..., Any], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that are cut while a worker starts delay it, and leave no second session behind; where none lasts,
+    the start fails with a word about the database."""
+    monkeypatch.setenv(LEDGER, str(fleet.ledger.path))
+    tasker = await client(fleet.dsn, [flow("small", "walk")])
+    for verb in ("open_session", "describe_session", "serve_guarded", "publish"):
+        proxy.lose_replies_to(f"tasker_engine.{verb}(", 2)
+        worker = Tasker(proxy.dsn, handlers=[Walk], templates=[flow(verb, "walk")])
+        async with worker:
+            task = await worker.submit("small", namespace="tests", context={"n": 1})
+            await worker.wait(task.task_uuid, 20)
+            assert len(fleet.living()) == 1
+            assert ask(fleet.dsn, "select count(*) from tasker_engine.sessions where ended_at is null") == [(1,)]
+    assert proxy.replies_lost == 8
+    proxy.lose_replies_to("tasker_engine.open_session(", 1_000)
+    with pytest.raises(DatabaseUnavailable, match="cut 20 times in a row"):
+        await Tasker(proxy.dsn, handlers=[Walk]).start()
+    assert (await tasker.stats())["tasks"] == {"complete": 4}
 
 
 @pytest.mark.parametrize("verb", ["claim", "report", "regrant", "load", "beat", "serve_guarded", "sweep"])

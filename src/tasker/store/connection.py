@@ -58,6 +58,7 @@ PLAN_SETTINGS = {
 }
 _AT_BEGIN = ("application_name", "default_transaction_isolation")
 _LISTEN_S = 10.0
+_TRIES = 5
 on_open: list[Callable[[Any], None]] = []
 """Told of each connection that this process opens (the driver's own object): see `statements`."""
 _SESSION = {
@@ -115,6 +116,30 @@ async def connect_with_patience(
         except DatabaseUnavailable:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, wait_max_s)
+
+
+async def ask_alone(dsn: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """What `work` answers on a connection of its own; where that is cut meanwhile, on another: `work` bears repeating.
+    Raises DatabaseUnavailable."""
+    for _ in range(_TRIES - 1):
+        connection = await connect(dsn)
+        with suppress(*CONNECTION_ERRORS):
+            return await _asked(connection, work)
+    connection = await connect(dsn)
+    try:
+        return await _asked(connection, work)
+    except CONNECTION_ERRORS as error:
+        raise unavailable(dsn, error) from error
+
+
+async def _asked(connection: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
+    try:
+        answer = await work(connection)
+        with suppress(*CONNECTION_ERRORS):
+            await connection.close()
+        return answer
+    finally:
+        connection.terminate()
 
 
 async def create_pool(dsn: str, *, pinned: bool, size: int) -> Pool:

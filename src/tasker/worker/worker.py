@@ -15,6 +15,7 @@ from tasker import __version__
 from tasker.handlers import Handler
 from tasker.handlers.api_closing import close_api_clients
 from tasker.handlers.resolution import offers, system_dependencies
+from tasker.model.errors import DatabaseUnavailable
 from tasker.settings import Settings
 from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
@@ -37,6 +38,7 @@ _GOODBYE_S = 3.0
 _CALL_S, _CALL_MAX_S = 1.0, 60.0
 _TROUBLE_PAUSE_S, _TROUBLE_PAUSE_MAX_S = 0.1, 5.0
 _CALM_S = 30.0
+_OPEN_TRIES_MAX = 20
 
 
 class Worker:
@@ -94,6 +96,7 @@ class Worker:
         )
         self.turns.executor = self._executor
         self._is_open = False
+        self._next_session = uuid4()  # kept until it is open: a lost reply leaves no second session behind
         self._stale_said = self._stale_saying = 0
         self._announcing: list[tuple[Held, float]] = []
         self.idle_peers = 0
@@ -178,7 +181,7 @@ class Worker:
         timer = asyncio.create_task(self._executor.watch_timeouts())
         connection = await self._connect()
         try:
-            await self._open_session(connection)
+            connection = await self._open_first_session(connection)
             heartbeat.start()
             self._ready.set()
             connection = await self._turn_until_drained(connection)
@@ -244,10 +247,25 @@ class Worker:
     async def _connect(self) -> Connection:
         return await self._way.connect(call_timeout_s=self._call_s)
 
+    async def _open_first_session(self, connection: Connection) -> Connection:
+        """Opens it on this connection, or on a new one where that is cut meanwhile: the database was there."""
+        for _ in range(_OPEN_TRIES_MAX):
+            try:
+                await self._open_session(connection)
+            except (*CONNECTION_ERRORS, TimeoutError) as error:
+                log.warning("the database connection was lost", error=str(error))
+                connection.terminate()
+                connection = await self._way.connect_with_patience(call_timeout_s=self._call_s)
+            else:
+                return connection
+        raise DatabaseUnavailable(
+            f"the connection was cut {_OPEN_TRIES_MAX} times in a row while the worker began its session"
+        )
+
     async def _open_session(self, connection: Connection) -> None:
         await end_dead_neighbours(self._verbs, connection)
         session = await self._verbs.open_session(
-            connection, uuid4(), self._name, host_name(), os.getpid(), self._settings.lease_s
+            connection, self._next_session, self._name, host_name(), os.getpid(), self._settings.lease_s
         )
         versions = {name: handler.version for name, handler in self._handlers.items()}
         await self._verbs.describe_session(connection, session, __version__, list(versions), list(versions.values()))
@@ -263,6 +281,7 @@ class Worker:
         self.turns.hold_off(False)
         self.turns.enter_session(session)
         await self._listen(connection)
+        self._next_session = uuid4()
         self._is_open = True
         self._session_opened(session)
 
