@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from support.engine import Engine
 from support.session import Session
 
-from tasker.model.fleet import QueueActed, QueueAction, WorkerActed, WorkerAction
+from tasker.model.fleet import QueueAct, QueueActed, QueueAction, WorkerActed, WorkerAction
 from tasker.store.fleet import Fleet
 
 FLEET = Fleet()
@@ -24,9 +24,8 @@ async def on_queue(
     **about: Any,
 ) -> QueueActed:
     """Pauses or resumes queues of a namespace."""
-    return await FLEET.act_on_queue(
-        engine.connection, act_id or uuid4(), action, namespace, actor="ada", reason=reason, **about
-    )
+    act = QueueAct(act_id=act_id or uuid4(), action=action, namespace=namespace, actor="ada", reason=reason, **about)
+    return await FLEET.act_on_queue(engine.connection, act)
 
 
 async def on_worker(

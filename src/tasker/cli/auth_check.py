@@ -76,7 +76,7 @@ class ServerKnows:
             subject=found.subject,
             permissions=frozenset(found.permissions),
             namespaces=None if found.namespaces is None else frozenset(found.namespaces),
-            kind=found.kind,  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+            kind=found.kind,
         )
 
 

@@ -16,7 +16,7 @@ from tasker.cli.exits import UsageError
 from tasker.cli.fleet_ways import DatabaseFleet, FleetWay, ServerFleet
 from tasker.cli.show import duration, print_json, print_line, print_table, time
 from tasker.model.errors import NotFound
-from tasker.model.fleet import PauseRecord, QueueActed, QueueAction, QueueInfo, WorkerActed, WorkerAction, WorkerInfo
+from tasker.model.fleet import PauseRecord, QueueAct, QueueActed, QueueInfo, WorkerActed, WorkerAction, WorkerInfo
 
 T = TypeVar("T")
 Session = Annotated[str, Parameter(help="The worker's session (its first characters will do), or its name.")]
@@ -173,7 +173,17 @@ def pause_queue(
     common: Where = Where(),  # noqa: B008
 ) -> int:
     """Pauses queues."""
-    return _act_on_queue("pause", namespace, queue, handler, for_s, common, reason, actor, act_id)
+    act = QueueAct(
+        act_id=act_id or uuid4(),
+        action="pause",
+        namespace=namespace,
+        queue=queue,
+        handler=handler,
+        for_s=for_s,
+        actor=actor or login_name(),
+        reason=reason,
+    )
+    return _act_on_queue(act, common)
 
 
 def resume_queue(
@@ -181,40 +191,30 @@ def resume_queue(
     reason: Reason = None, actor: Actor = None, act_id: ActId = None, common: Where = Where(),  # noqa: B008
 ) -> int:  # fmt: skip
     """Resumes queues."""
-    return _act_on_queue("resume", namespace, queue, handler, None, common, reason, actor, act_id)
+    act = QueueAct(
+        act_id=act_id or uuid4(),
+        action="resume",
+        namespace=namespace,
+        queue=queue,
+        handler=handler,
+        actor=actor or login_name(),
+        reason=reason,
+    )
+    return _act_on_queue(act, common)
 
 
-def _act_on_queue(
-    action: QueueAction,
-    namespace: str,
-    queue: str | None,
-    handler: str | None,
-    for_s: float | None,
-    common: Where,
-    reason: str | None,
-    actor: str | None,
-    act_id: UUID | None,
-) -> int:
+def _act_on_queue(act: QueueAct, common: Where) -> int:
     async def work(way: FleetWay) -> QueueActed:
-        return await way.act_on_queue(
-            action,
-            namespace,
-            queue=queue,
-            handler=handler,
-            for_s=for_s,
-            act_id=act_id or uuid4(),
-            actor=actor or login_name(),
-            reason=reason,
-        )
+        return await way.act_on_queue(act)
 
     acted = _on(common, work)
     if common.json:
         print_json({"queue": acted})
     else:
-        what = " ".join(word for word in (namespace, queue, handler) if word)
+        what = " ".join(word for word in (act.namespace, act.queue, act.handler) if word)
         until = f" until {time(acted.until)}" if acted.until else ""
         still = "; something of it is still paused: `tasker queue list`" if acted.is_paused else ""
-        print_line(f"{what} is paused{until}" if action == "pause" else f"{what} goes on{still}")
+        print_line(f"{what} is paused{until}" if act.action == "pause" else f"{what} goes on{still}")
     return exits.OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
@@ -9,8 +10,8 @@ from tasker.cli.database import Database
 from tasker.cli.either import record
 from tasker.model.fleet import (
     PauseRecord,
+    QueueAct,
     QueueActed,
-    QueueAction,
     QueueInfo,
     QueuePause,
     WorkerActed,
@@ -45,18 +46,7 @@ class FleetWay(Protocol):
         """Pauses, the newest first."""
         ...
 
-    async def act_on_queue(
-        self,
-        action: QueueAction,
-        namespace: str,
-        *,
-        queue: str | None,
-        handler: str | None,
-        for_s: float | None,
-        act_id: UUID,
-        actor: str,
-        reason: str | None,
-    ) -> QueueActed:
+    async def act_on_queue(self, act: QueueAct) -> QueueActed:
         """What was done."""
         ...
 
@@ -88,32 +78,11 @@ class DatabaseFleet:
         """One query."""
         return await self._fleet.pauses(self._on, namespaces=None if namespace is None else [namespace], limit=limit)
 
-    async def act_on_queue(
-        self,
-        action: QueueAction,
-        namespace: str,
-        *,
-        queue: str | None,
-        handler: str | None,
-        for_s: float | None,
-        act_id: UUID,
-        actor: str,
-        reason: str | None,
-    ) -> QueueActed:
+    async def act_on_queue(self, act: QueueAct) -> QueueActed:
         """By the verb; workers that idle are woken."""
         from tasker.store.messages import notify
 
-        acted = await self._fleet.act_on_queue(
-            self._on,
-            act_id,
-            action,
-            namespace,
-            queue=queue,
-            handler=handler,
-            for_s=for_s,
-            actor=actor,
-            reason=reason,
-        )
+        acted = await self._fleet.act_on_queue(self._on, act)
         await notify(self._on, self._schema)
         return acted
 
@@ -145,22 +114,12 @@ class ServerFleet:
         found = await self._client.list_pauses(namespace=namespace, limit=limit)
         return [record(PauseRecord, one) for one in found.pauses]
 
-    async def act_on_queue(
-        self,
-        action: QueueAction,
-        namespace: str,
-        *,
-        queue: str | None,
-        handler: str | None,
-        for_s: float | None,
-        act_id: UUID,
-        actor: str,
-        reason: str | None,
-    ) -> QueueActed:
+    async def act_on_queue(self, act: QueueAct) -> QueueActed:
         """One request; the server wakes the workers."""
-        said = {"queue": queue, "handler": handler, "act_id": act_id, "actor": actor, "reason": reason}
-        more = {"for_s": for_s} if action == "pause" else {}
-        return record(QueueActed, await self._client.call(f"{action}_queue", namespace=namespace, **said, **more))
+        said = {name: value for name, value in asdict(act).items() if name != "action"}
+        if act.action == "resume":
+            del said["for_s"]
+        return record(QueueActed, await self._client.call(f"{act.action}_queue", **said))
 
 
 def _worker(answer: Any) -> WorkerInfo:

@@ -69,7 +69,7 @@ def error_of(status: int, content: bytes, headers: Any, url: str) -> TaskerError
 def with_retry_after(error: TaskerError, after: str) -> TaskerError:
     """The error, which knows how long the server wants to be left alone, where that was said."""
     if after.isdigit():
-        error.retry_after_s = float(after)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+        error.retry_after_s = float(after)
     return error
 
 
@@ -110,7 +110,7 @@ def again(error: Exception) -> bool | float:
     """Whether the same request may work a little later; seconds, where the server has said how much."""
     if not isinstance(error, _PASSING):
         return False
-    after_s: float | None = getattr(error, "retry_after_s", None)
+    after_s = error.retry_after_s
     if after_s is None:
         return True
     return after_s if after_s <= RETRY_AFTER_MAX_S else False

@@ -17,6 +17,8 @@ class TaskerError(Exception):
     """Something went wrong in Tasker."""
 
     code = "tasker_error"
+    retry_after_s: float | None = None
+    """After how many seconds the same may work, where somebody said so."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())

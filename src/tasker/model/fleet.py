@@ -229,6 +229,21 @@ class PauseRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueAct:
+    """What an operator asks of the queues of a namespace: of all, of one, of the steps of one handler. A pause lasts
+    for `for_s` seconds, or until resumed. The same act_id does nothing again."""
+
+    act_id: UUID
+    action: QueueAction
+    namespace: str
+    queue: str | None = None
+    handler: str | None = None
+    for_s: float | None = None
+    actor: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueActed:
     """What an operator did to queues. `is_paused`: something holds them still, or again."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tasker.operations.permissions import AUTHENTICATED
+from tasker.operations.principal import Kind
 from tasker.operations.registry import Access, Answer, Scope, operation
 from tasker.operations.templates import Nothing
 
@@ -13,7 +14,7 @@ class Caller(Answer):
     """Who calls, and what they may."""
 
     subject: str = Field(description="The name that histories show.")
-    kind: str = Field(description="api_key, jwt, host (the embedding application says so), or none: nobody is asked.")
+    kind: Kind = Field(description="api_key, jwt, host (the embedding application says so), or none: nobody is asked.")
     permissions: list[str] = Field(description="Those of its roles too; `resource:*` is all of a resource.")
     namespaces: list[str] | None = Field(description="Those that it sees and uses; null: all.")
 

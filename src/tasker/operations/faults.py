@@ -104,7 +104,8 @@ def told(error: BaseException) -> dict[str, Any]:
 
 def retry_after(error: BaseException) -> int | None:
     """After how many seconds the same may work; None where nobody can say."""
-    wait_s = error.retry_after_s if isinstance(error, errors.Backpressure) else fault_of(error).retry_after_s
+    said_s = error.retry_after_s if isinstance(error, errors.TaskerError) else None
+    wait_s = fault_of(error).retry_after_s if said_s is None else said_s
     return None if wait_s is None else max(1, int(-(-wait_s // 1)))
 
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from pydantic import Field
 
-from tasker.model.fleet import QueueAction
+from tasker.model.fleet import QueueAct, QueueAction
 from tasker.operations.fields import Name
 from tasker.operations.registry import Access, Answer, Given, Scope, operation
 from tasker.store.fleet import Fleet
@@ -139,19 +139,17 @@ async def resume_queue(access: Access, given: ResumeQueue) -> QueueActed:
 
 
 async def _act(access: Access, action: QueueAction, given: ResumeQueue, for_s: float | None) -> QueueActed:
-    fleet, actor, act_id = Fleet(access.engine.settings.schema_name), access.actor(given.actor), given.act_id or uuid4()
-    acted = await access.engine.ask(
-        lambda connection: fleet.act_on_queue(
-            connection,
-            act_id,
-            action,
-            given.namespace,
-            queue=given.queue,
-            handler=given.handler,
-            for_s=for_s,
-            actor=actor,
-            reason=given.reason,
-        )
+    act = QueueAct(
+        act_id=given.act_id or uuid4(),
+        action=action,
+        namespace=given.namespace,
+        queue=given.queue,
+        handler=given.handler,
+        for_s=for_s,
+        actor=access.actor(given.actor),
+        reason=given.reason,
     )
+    fleet = Fleet(access.engine.settings.schema_name)
+    acted = await access.engine.ask(lambda connection: fleet.act_on_queue(connection, act))
     access.engine.woken()
     return QueueActed.model_validate(acted)

@@ -45,6 +45,10 @@ class Session:
         """Its number. Raises NotFound."""
         return await self.remote.find(connection, self.whose)
 
+    async def serving(self, connection: Connection, number: int) -> tuple[list[Served], list[str]]:
+        """The channels that it serves by now, and the queues of RabbitMQ on which their work is announced."""
+        return await self.remote.serve(connection, number), await self.remote.queues(connection, number)
+
 
 @operation(PERMISSION, Scope.ACROSS)
 async def open_worker_session(access: Access, given: words.OpenSession) -> words.SessionOpened:
@@ -59,7 +63,7 @@ async def open_worker_session(access: Access, given: words.OpenSession) -> words
             access.require(namespace)
         reached = given.namespaces
 
-    async def opened(connection: Connection) -> list[Served]:
+    async def opened(connection: Connection) -> tuple[list[Served], list[str]]:
         number = await session.remote.open(
             connection,
             session.whose._replace(namespaces=reached),
@@ -75,9 +79,9 @@ async def open_worker_session(access: Access, given: words.OpenSession) -> words
         named = [one for one in given.handlers if one.version] or given.handlers  # not the other ways to name them
         names, versions = [one.name for one in named], [one.version for one in named]
         await session.verbs.describe_session(connection, number, given.version, names, versions)
-        return await session.remote.serve(connection, number)
+        return await session.serving(connection, number)
 
-    serving = await session.turning.ask(opened)
+    serving, queues = await session.turning.ask(opened)
     return words.SessionOpened(
         session_uuid=given.session_uuid,
         lease_s=settings.lease_s,
@@ -87,6 +91,7 @@ async def open_worker_session(access: Access, given: words.OpenSession) -> words
         checkpoint_bytes_max=settings.checkpoint_bytes_max,
         request_bytes_max=settings.request_bytes_max,
         serving=[words.Served.model_validate(one) for one in serving],
+        announced_on=queues,
     )
 
 
@@ -97,7 +102,7 @@ async def beat_worker_session(access: Access, given: words.Beat) -> words.BeatHe
     started = [(one.task_uuid, one.number, one.attempt, one.ago_s) for one in given.started]
     held = [(one.task_uuid, one.number, one.attempt) for one in given.held]
 
-    async def beaten(connection: Connection) -> tuple[Reply, list[Served]]:
+    async def beaten(connection: Connection) -> tuple[Reply, list[Served], list[str]]:
         number = await session.find(connection)
         reply = await session.verbs.beat(
             connection,
@@ -107,14 +112,16 @@ async def beat_worker_session(access: Access, given: words.Beat) -> words.BeatHe
             started=started,
             held=held,
         )
-        return reply, [] if reply.session_ended else await session.remote.serve(connection, number)
+        served = ([], []) if reply.session_ended else await session.serving(connection, number)
+        return reply, *served
 
-    reply, serving = await session.turning.ask(beaten)
+    reply, serving, queues = await session.turning.ask(beaten)
     return words.BeatHeard(
         session_ended=reply.session_ended,
         gone=answers.gone(reply),
         idle_peers=reply.idle_peers,
         serving=[words.Served.model_validate(one) for one in serving],
+        announced_on=queues,
         wanted=cast("Any", reply.wanted),
     )
 

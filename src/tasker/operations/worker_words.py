@@ -18,6 +18,10 @@ SessionUuid = Annotated[
 ]
 Number = Annotated[int, Field(gt=0, lt=2**31, description="The step's number in its task.", examples=[1])]
 Count = Annotated[int, Field(gt=0, lt=2**31)]
+AnnouncedOn = Annotated[
+    list[str],
+    Field(description="Queues of RabbitMQ on which this work is announced; none: it is not, for now.", examples=[[]]),
+]
 Wait = Annotated[float, Field(ge=0, le=3600, description="Wait so many seconds for work, if there is none.")]
 
 
@@ -169,6 +173,7 @@ class SessionOpened(Answer):
     checkpoint_bytes_max: int
     request_bytes_max: int
     serving: list[Served]
+    announced_on: AnnouncedOn = []
 
 
 class Granted(Answer):
@@ -255,6 +260,7 @@ class BeatHeard(Answer):
     gone: list[LostAttempt]
     idle_peers: int
     serving: list[Served]
+    announced_on: AnnouncedOn = []
     wanted: Literal["paused", "drained"] | None = Field(
         default=None, description="What an operator wants: take nothing new; drained: and end when all is done."
     )

@@ -13,8 +13,8 @@ from tasker import sql
 from tasker.model.fleet import (
     FleetFigures,
     PauseRecord,
+    QueueAct,
     QueueActed,
-    QueueAction,
     QueueInfo,
     QueuePause,
     WorkerActed,
@@ -76,24 +76,12 @@ class Fleet:
         assert row is not None  # noqa: S101 - it always answers one row
         return FleetFigures(**row)
 
-    async def act_on_queue(
-        self,
-        connection: Connection,
-        act_id: UUID,
-        action: QueueAction,
-        namespace: str,
-        *,
-        queue: str | None = None,
-        handler: str | None = None,
-        for_s: float | None = None,
-        actor: str,
-        reason: str | None = None,
-    ) -> QueueActed:
-        """Pauses queues (for `for_s` seconds, or until resumed), or resumes them. The same act_id does nothing again.
+    async def act_on_queue(self, connection: Connection, act: QueueAct) -> QueueActed:
+        """Pauses queues, or resumes them.
 
         Raises NotFound for what there is not, ActionForbidden for a resume of what is not paused, Forbidden.
         """
-        arguments = (act_id, action, namespace, queue, handler, for_s, actor, reason)
+        arguments = (act.act_id, act.action, act.namespace, act.queue, act.handler, act.for_s, act.actor, act.reason)
         with translating():
             said = orjson.loads(await connection.fetchval(self._act_on_queue, *arguments))
         return QueueActed(**{**said, "since": _time(said["since"]), "until": _time(said["until"])})

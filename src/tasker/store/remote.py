@@ -56,6 +56,7 @@ class RemoteVerbs:
         self._open = call("open_remote_session", f"{whose} text text int float8 text[] int[] text[] text[]")
         self._find = call("remote_session", whose)
         self._serve = call("remote_serve", "int")
+        self._queues = call("remote_queues", "int")
         self._report = call(
             "remote_report", f"{whose} {turn} uuid[] int[] int[] text[] text[] float8[] float8[] int[] bool"
         )
@@ -95,6 +96,10 @@ class RemoteVerbs:
     async def serve(self, connection: Connection, session: int) -> list[Served]:
         """What the session serves by now."""
         return [Served(*row) for row in await connection.fetch(self._serve, session)]
+
+    async def queues(self, connection: Connection, session: int) -> list[str]:
+        """The queues of RabbitMQ on which work for the session is announced; none where it is not, for now."""
+        return [row[0] for row in await connection.fetch(self._queues, session)]
 
     async def report(
         self, connection: Connection, whose: Whose, turn: Turn, report: Report, free: Sequence[int], *, may_wait: bool

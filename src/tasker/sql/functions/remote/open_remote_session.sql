@@ -62,3 +62,15 @@ begin
   join tasker_engine.namespaces n on n.namespace_id = c.namespace_id
   where sc.session_id = _session order by c.channel_id;
 end $$;
+
+-- remote_queues: the queues of RabbitMQ on which work for a session is announced. None while the database announces its work
+-- otherwise, or nobody has sent messages for some seconds: then a worker that relied on them would hear nothing.
+create or replace function tasker_engine.remote_queues(_session int) returns setof text language sql stable
+set enable_seqscan = on as $$
+  select distinct tasker_engine.message_queue('step', c.queue)
+  from tasker_engine.transport t
+  join tasker_engine.publisher p on p.leased_until > clock_timestamp() - interval '5 seconds'
+  join tasker_engine.session_channels sc on sc.session_id = _session
+  join tasker_engine.channels c on c.channel_id = sc.channel_id
+  where t.name = 'rabbitmq' order by 1
+$$;
