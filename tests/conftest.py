@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from support.server import shared_server
 
 for _name in ("DATABASE_URL", "TASKER_DATABASE_URL"):
     os.environ.pop(_name, None)
+
+# The tests start hundreds of interpreters: compiled anew in each, Tasker's modules would cost more than most tests do.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
