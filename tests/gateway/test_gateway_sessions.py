@@ -10,7 +10,7 @@ from gateway_support import PlainWorker, create, done, fence
 from support.until import until
 
 from tasker import Tasker
-from tasker.app import connect
+from tasker.store.connection import connect
 from tasker.templates import load_text
 
 

@@ -19,7 +19,6 @@ from support.serving_grpc import ServingGrpc
 from support.until import until
 
 from tasker import Tasker, proto, step_handler
-from tasker.app import connect
 from tasker.client.profiles import Profile
 from tasker.model.errors import Unauthenticated
 from tasker.proto import gateway as messages
@@ -28,6 +27,7 @@ from tasker.remote.worker import RemoteWorker
 from tasker.server.auth.host import HostAuthenticator, host_principal
 from tasker.server.grpc import GrpcServer, Listening
 from tasker.settings import Settings
+from tasker.store.connection import connect
 from tasker.store.errors import RefusedElsewhere, refusal
 
 SETTINGS = Settings(**SHORT_TIMES)

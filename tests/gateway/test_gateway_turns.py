@@ -9,7 +9,7 @@ from gateway_support import PlainWorker, create, done, fence, state_of
 from support.until import until
 
 from tasker import Tasker
-from tasker.app import connect
+from tasker.store.connection import connect
 
 
 async def test_a_task_runs_from_its_first_step_to_its_last(client: httpx2.AsyncClient, plain: PlainWorker) -> None:

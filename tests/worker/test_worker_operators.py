@@ -32,7 +32,7 @@ async def test_cancelling_reaches_a_running_handler(start: Start, sql: Sql) -> N
     await until(lambda: seen == [True], "the handler was cancelled")
     done = await tasker.wait(task.task_uuid, 5)
     assert (done.status, done.results) == ("cancelled", {})
-    await until(lambda: tasker._worker.turns.in_flight == 0, "the slot is free")  # type: ignore[union-attr]
+    await until(lambda: tasker._worker.turns.is_idle, "the slot is free")  # type: ignore[union-attr]
     assert await sql.moves(task.task_uuid) == ["enqueued", "in_progress", "cancelled"]
 
 
@@ -57,7 +57,7 @@ async def test_cancelling_tells_a_thread(start: Start) -> None:
 
 
 def _runs(tasker: Any) -> bool:
-    return tasker._worker.turns.in_flight == 1
+    return len(tasker._worker.turns.running()) == 1
 
 
 async def test_a_handler_that_cleans_up_is_cancelled_once(start: Start, sql: Sql) -> None:

@@ -112,8 +112,9 @@ async def beat_worker_session(access: Access, given: words.Beat) -> words.BeatHe
             started=started,
             held=held,
         )
-        served = ([], []) if reply.session_ended else await session.serving(connection, number)
-        return reply, *served
+        if reply.session_ended:
+            return reply, [], []
+        return reply, *await session.serving(connection, number)
 
     reply, serving, queues = await session.turning.ask(beaten)
     return words.BeatHeard(

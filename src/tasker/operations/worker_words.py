@@ -12,16 +12,13 @@ from tasker.operations.registry import Answer, Given
 
 ATTEMPTS_MAX = 10_000
 WANTED_MAX = 1000
+ANNOUNCED = "Queues of RabbitMQ on which this work is announced; none: it is not, for now."
 Word = Annotated[str, Field(max_length=255)]
 SessionUuid = Annotated[
     UUID, Field(description="The session's id, made by the worker.", examples=["0198c0de-0000-7000-8000-0000000000aa"])
 ]
 Number = Annotated[int, Field(gt=0, lt=2**31, description="The step's number in its task.", examples=[1])]
 Count = Annotated[int, Field(gt=0, lt=2**31)]
-AnnouncedOn = Annotated[
-    list[str],
-    Field(description="Queues of RabbitMQ on which this work is announced; none: it is not, for now.", examples=[[]]),
-]
 Wait = Annotated[float, Field(ge=0, le=3600, description="Wait so many seconds for work, if there is none.")]
 
 
@@ -173,7 +170,7 @@ class SessionOpened(Answer):
     checkpoint_bytes_max: int
     request_bytes_max: int
     serving: list[Served]
-    announced_on: AnnouncedOn = []
+    announced_on: list[str] = Field(default=[], description=ANNOUNCED)
 
 
 class Granted(Answer):
@@ -260,7 +257,7 @@ class BeatHeard(Answer):
     gone: list[LostAttempt]
     idle_peers: int
     serving: list[Served]
-    announced_on: AnnouncedOn = []
+    announced_on: list[str] = Field(default=[], description=ANNOUNCED)
     wanted: Literal["paused", "drained"] | None = Field(
         default=None, description="What an operator wants: take nothing new; drained: and end when all is done."
     )

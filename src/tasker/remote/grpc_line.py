@@ -35,8 +35,15 @@ for _status in StatusCode:
 class GrpcLine(Line):
     """See Line."""
 
-    def __init__(self, profile: Profile, session: Callable[[], str], *, call_timeout_s: float | None) -> None:
-        super().__init__(profile, session, call_timeout_s=call_timeout_s)
+    def __init__(
+        self,
+        profile: Profile,
+        session: Callable[[], str],
+        *,
+        call_timeout_s: float | None,
+        listens: asyncio.Event | None = None,
+    ) -> None:
+        super().__init__(profile, session, call_timeout_s=call_timeout_s, listens=listens)
         self._metadata = metadata_of(profile.headers())
         self._channel = channel(profile)
         self._stream: Stream | None = None

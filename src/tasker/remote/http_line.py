@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,8 +20,15 @@ _PATH = "/v1/worker/sessions"
 class HttpLine(Line):
     """See Line."""
 
-    def __init__(self, profile: Profile, session: Callable[[], str], *, call_timeout_s: float | None) -> None:
-        super().__init__(profile, session, call_timeout_s=call_timeout_s)
+    def __init__(
+        self,
+        profile: Profile,
+        session: Callable[[], str],
+        *,
+        call_timeout_s: float | None,
+        listens: asyncio.Event | None = None,
+    ) -> None:
+        super().__init__(profile, session, call_timeout_s=call_timeout_s, listens=listens)
         self._base = profile.url.rstrip("/")
         self._client = httpx2.AsyncClient(headers=profile.headers(), timeout=self._timeout_s)
 

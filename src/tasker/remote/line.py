@@ -45,11 +45,22 @@ class SessionUnknown(TaskerError):
 
 
 class Line(ABC):
-    """One line. Calls on it follow one another, but for the one that waits for work."""
+    """One line. Calls on it follow one another, but for the one that waits for work.
 
-    def __init__(self, profile: Profile, session: Callable[[], str], *, call_timeout_s: float | None) -> None:
+    It waits for work while `listens` is set (None: always).
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        session: Callable[[], str],
+        *,
+        call_timeout_s: float | None,
+        listens: asyncio.Event | None = None,
+    ) -> None:
         self._profile = profile
         self._session = session
+        self._listens = listens
         self._timeout_s = call_timeout_s or profile.timeout_s
         self._awaiting: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -106,6 +117,8 @@ class Line(ABC):
 
     async def _await_work(self, channel: str, callback: Callable[..., None]) -> None:
         while True:
+            if self._listens is not None:
+                await self._listens.wait()
             try:
                 found = await self.ask(self._session(), "wait", {"wait": AWAIT_S}, wait_s=AWAIT_S)
             except (OSError, TimeoutError, TaskerError, RefusedElsewhere) as error:

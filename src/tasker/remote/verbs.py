@@ -31,6 +31,10 @@ class GatewayVerbs(Verbs):
         self._turn = 0
         self.session_uuid = ""
         """Of the newest session."""
+        self.announced_on: Sequence[str] = ()
+        """The queues of RabbitMQ on which its work is announced, as the server said last."""
+        self.served: frozenset[tuple[str, str]] = frozenset()
+        """The namespaces and handlers that it serves."""
 
     async def open_session(
         self, connection: Connection, session_uuid: UUID, name: str, host: str, pid: int, lease_s: float
@@ -40,7 +44,8 @@ class GatewayVerbs(Verbs):
         answer = await _line(connection).open({**self._about, **named})
         number = len(self._uuids) + 1
         self._uuids[number] = self.session_uuid = str(session_uuid)
-        self._serving = {number: _channels(answer)}
+        self._serving = {}
+        self._hear(number, answer)
         return number
 
     async def serve(
@@ -120,13 +125,18 @@ class GatewayVerbs(Verbs):
         except SessionUnknown:
             return Reply(session_ended=True)
         if not answer["session_ended"]:
-            self._serving[session] = _channels(answer)
+            self._hear(session, answer)
         return Reply(
             gone=_gone(answer),
             idle_peers=answer["idle_peers"],
             session_ended=answer["session_ended"],
             wanted=answer.get("wanted"),
         )
+
+    def _hear(self, session: int, answer: Mapping[str, Any]) -> None:
+        self._serving[session] = [(one["channel"], one["handler"]) for one in answer["serving"]]
+        self.served = frozenset((one["namespace"], one["handler"]) for one in answer["serving"])
+        self.announced_on = answer.get("announced_on", ())  # a server of an older version does not say it
 
     async def describe_session(
         self, connection: Connection, session: int, version: str, handlers: Sequence[str], versions: Sequence[str]
@@ -278,10 +288,6 @@ def _verdicts(answer: Mapping[str, Any]) -> list[Verdict]:
 
 def _gone(answer: Mapping[str, Any]) -> list[tuple[UUID, int, int]]:
     return [(UUID(one["task_uuid"]), one["number"], one["attempt"]) for one in answer["gone"]]
-
-
-def _channels(answer: Mapping[str, Any]) -> list[tuple[int, str]]:
-    return [(one["channel"], one["handler"]) for one in answer["serving"]]
 
 
 def _text(value: Any) -> str | None:

@@ -56,6 +56,12 @@ class Broker:
         self._connection.close_callbacks.add(closed)
         return self._channel, True
 
+    async def another_channel(self) -> AbstractChannel:
+        """One more on the open connection, for what may end it. Raises BROKER_ERRORS."""
+        if self._connection is None:
+            raise ConnectionError("the connection to RabbitMQ was lost")
+        return await self._connection.channel(publisher_confirms=False)
+
     async def close(self) -> None:
         """Closes it; what was not acknowledged comes to others."""
         connection, self._connection, self._channel = self._connection, None, None

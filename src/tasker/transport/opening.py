@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from tasker.handlers.resolution import offers
 from tasker.model.errors import SettingsError
 from tasker.settings import Settings
 from tasker.store import messages
 from tasker.store.connection import Connection
 from tasker.transport.direct import Direct
 from tasker.transport.pgmq import Pgmq
-from tasker.transport.seam import Queues, Transport
+from tasker.transport.seam import Pointer, Queues, Transport
 from tasker.worker.log import log
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ async def choose_transport(connection: Connection, settings: Settings) -> str:
     Raises SettingsError where something is missing for it, DatabaseUnavailable where the switch has to wait too long.
     """
     if settings.transport == "rabbitmq":
-        _check_rabbitmq(settings)
+        check_rabbitmq(settings)
     schema = settings.schema_name
     before = await messages.transport_in_use(connection, schema=schema)
     if settings.transport != "auto":
@@ -45,13 +46,14 @@ async def choose_transport(connection: Connection, settings: Settings) -> str:
     return before
 
 
-def _check_rabbitmq(settings: Settings) -> None:
+def check_rabbitmq(settings: Settings) -> None:
+    """Raises SettingsError where something is missing to take part in RabbitMQ."""
     if settings.rabbitmq_url is None:
         raise SettingsError('the transport is "rabbitmq": set TASKER_RABBITMQ_URL, such as amqp://user:word@host/vhost')
     try:
         import aio_pika  # noqa: F401 # pyright: ignore[reportUnusedImport]
     except ImportError as error:
-        raise SettingsError('the transport is "rabbitmq": `pip install tasker-engine[rabbitmq]`') from error
+        raise SettingsError("RabbitMQ needs more: `pip install 'tasker-engine[rabbitmq]'`") from error
 
 
 def open_transport(
@@ -69,13 +71,17 @@ def open_transport(
     `handlers` are what the worker of this process runs; without any nothing is announced to it. `wake` is called on the
     loop when work was announced.
     """
-    schema = settings.schema_name
+    schema, served = settings.schema_name, offers(handlers)
+    known = frozenset(served)
 
     def notify(channel: str) -> Callable[[], Awaitable[object]]:
         return lambda: ask(lambda connection: messages.notify(connection, channel))
 
     async def announced_on() -> Sequence[str]:
-        return await ask(lambda one: messages.worker_queues(one, list(handlers), queues, schema=schema))
+        return await ask(lambda one: messages.worker_queues(one, served, queues, schema=schema))
+
+    def serves(pointer: Pointer) -> bool:
+        return not pointer.handler or pointer.handler in known
 
     ours: Queues | None = announced_on if handlers else None
     if name == "pgmq":
@@ -84,5 +90,6 @@ def open_transport(
     if name == "rabbitmq":
         from tasker.transport.rabbitmq import RabbitMq
 
-        return RabbitMq(dsn, settings, queues=ours, wake=wake, notify=notify(f"{schema}_messages"))
+        said = notify(f"{schema}_messages")
+        return RabbitMq(dsn, settings, queues=ours, serves=serves, wake=wake, notify=said)
     return Direct(notify(schema))

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable
 from tasker.settings import Settings
 from tasker.transport.consumer import Consumer
 from tasker.transport.publisher import Publisher
-from tasker.transport.seam import Queues
+from tasker.transport.seam import Pointer, Queues
 from tasker.worker.wakes import Wakes
 
 
 class RabbitMq:
-    """Both sides of one process. `queues` None: nothing is announced to it, and it only may be the publisher."""
+    """Both sides of one process. `queues` None: nothing is announced to it, and it only may be the publisher. `serves`
+    says whether a message is for this process."""
 
     name = "rabbitmq"
 
@@ -23,6 +24,7 @@ class RabbitMq:
         settings: Settings,
         *,
         queues: Queues | None,
+        serves: Callable[[Pointer], bool],
         wake: Callable[[], object],
         notify: Callable[[], Awaitable[object]],
     ) -> None:
@@ -34,7 +36,7 @@ class RabbitMq:
         self._consumer = None
         if queues is not None:
             prefetch = settings.rabbitmq_prefetch
-            self._consumer = Consumer(url, queues, wake, prefetch=prefetch, heartbeat_s=heartbeat_s)
+            self._consumer = Consumer(url, queues, wake, prefetch=prefetch, heartbeat_s=heartbeat_s, serves=serves)
         self._wakes = Wakes(notify)
 
     @property

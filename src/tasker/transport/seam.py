@@ -51,6 +51,8 @@ class Pointer:
     step_number: int
     attempt: int
     namespace: str
+    handler: str = ""
+    """What runs it; nothing where the message was made by somebody who does not say it."""
 
 
 class PoisonedMessage(ValueError):
@@ -67,11 +69,14 @@ def read_pointer(body: str | bytes) -> Pointer:
         raise PoisonedMessage("it is no JSON object")
     fields = cast("dict[str, Any]", said)
     try:
-        pointer = Pointer(UUID(fields["task_uuid"]), fields["step_number"], fields["attempt"], fields["namespace"])
+        task_uuid, handler = UUID(fields["task_uuid"]), fields.get("handler", "")
+        pointer = Pointer(task_uuid, fields["step_number"], fields["attempt"], fields["namespace"], handler)
     except KeyError as error:
         raise PoisonedMessage(f"it has no {error}") from error
     except (ValueError, AttributeError, TypeError) as error:
         raise PoisonedMessage("its task_uuid is none") from error
-    if type(pointer.step_number) is not int or type(pointer.attempt) is not int or type(pointer.namespace) is not str:
-        raise PoisonedMessage("step_number and attempt have to be whole numbers, and namespace a text")
+    if type(pointer.step_number) is not int or type(pointer.attempt) is not int:
+        raise PoisonedMessage("step_number and attempt have to be whole numbers")
+    if type(pointer.namespace) is not str or type(pointer.handler) is not str:
+        raise PoisonedMessage("namespace and handler have to be texts")
     return pointer

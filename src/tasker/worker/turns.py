@@ -67,7 +67,7 @@ class Turns:
         self._verbs = verbs
         self._slots = slots
         self._admission = admission
-        self._poll_s = poll_s
+        self.poll_s = poll_s
         self._ended = ended
         self._is_awaited = is_awaited
         self.executor: Executor
@@ -152,9 +152,9 @@ class Turns:
         return not self._slots and not self._outbox and self._alone is None
 
     @property
-    def in_flight(self) -> int:
-        """How many steps run or wait to be reported."""
-        return len(self._slots) + len(self._outbox) + (self._alone is not None and not self._alone_runs)
+    def takes_work(self) -> bool:
+        """False while it has no room, is not to take anything, or does not reach the engine."""
+        return any(self._room()) and not (self._is_held_off or self.is_draining or self._is_uncertain)
 
     def running(self) -> list[Held]:
         """What runs, or is about to. Safe to call from another thread."""
@@ -206,14 +206,14 @@ class Turns:
         if self.session_ended or self._is_held_off or self._alone is not None:
             return False
         since_s = time.monotonic() - self._claimed_at
-        if not self._is_hungry and since_s < self._poll_s:
+        if not self._is_hungry and since_s < self.poll_s:
             return False
         room = sum(self._room())
         return room > 0 and (since_s > CLAIM_PAUSE_S or room * 4 >= room + len(self._slots))
 
     async def _rest(self) -> None:
         """Sleeps until something is done, someone wakes it, the next step is due, or it is time to look."""
-        wait_s = self._poll_s
+        wait_s = self.poll_s
         if any(self._room()):
             wait_s = wait_s if self.next_due_s is None else min(wait_s, max(self.next_due_s, 0.001))
             wait_s = CLAIM_PAUSE_S if self._is_hungry else wait_s
