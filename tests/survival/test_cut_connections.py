@@ -19,6 +19,8 @@ from survival_handlers import LEDGER, Walk
 from tasker import Tasker
 from tasker.model.errors import DatabaseUnavailable
 
+pytestmark = pytest.mark.any_postgres
+
 TASKS = 1500 if IS_FULL else 120
 FOREVER = {"TASKER_LEASE_S": "3600"}
 

@@ -26,6 +26,8 @@ from tasker.cli.serving.supervisor import Supervisor
 from tasker.embedded import PrivateServer
 from tasker.worker.host import is_alive
 
+pytestmark = pytest.mark.any_postgres
+
 
 class Parent:
     """`tasker worker` as a process."""

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fleet import Fleet, all_ended, ask, flow, violations
 from support.until import until
+
+pytestmark = pytest.mark.any_postgres
 
 TASKS, CONCURRENCY = 60, 3
 FAILURES, PROBES = 5, 2

@@ -20,6 +20,8 @@ from support.proxy import Proxy
 from support.until import until
 from survival_handlers import LEDGER
 
+pytestmark = pytest.mark.any_postgres
+
 LEASE_S = 1.5
 
 

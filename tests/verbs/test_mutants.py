@@ -9,7 +9,7 @@ from support.breaker_mutants import BREAKER_MUTANTS
 from support.engine import Engine
 from support.mutants import Mutant, Story, infect, symptoms
 
-pytestmark = pytest.mark.unchecked
+pytestmark = [pytest.mark.unchecked, pytest.mark.any_postgres]
 
 MUTANTS = [
     Mutant(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from tasker.worker.announcements import Announcements
+
+pytestmark = pytest.mark.any_postgres
 
 
 async def test_announcements_in_vain_are_put_off_and_never_left_out() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 
+import pytest
 from support.until import until
 from worker_support import Start
 
 from tasker import StepContext
 from tasker.worker.held import Held
+
+pytestmark = pytest.mark.any_postgres
 
 
 async def test_a_finished_step_needs_no_garbage_collector(start: Start) -> None:

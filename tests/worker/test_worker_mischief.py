@@ -16,6 +16,8 @@ from tasker import PermanentError, StepContext
 from tasker.handlers import as_handler
 from tasker.model.task import StepView
 
+pytestmark = pytest.mark.any_postgres
+
 ONCE = {"max_attempts": 1}
 
 

@@ -8,11 +8,14 @@ import threading
 import time
 from typing import Any
 
+import pytest
 import worker_processes
 from support.until import until
 from worker_support import Sql, Start
 
 from tasker.handlers import as_handler
+
+pytestmark = pytest.mark.any_postgres
 
 
 class Gauge:

@@ -13,6 +13,8 @@ from worker_support import Sql, Start
 from tasker import StepContext, Tasker, depends_on
 from tasker.model.errors import DatabaseUnavailable, HandlerNotFound, InvalidHandler
 
+pytestmark = pytest.mark.any_postgres
+
 
 async def _nothing() -> None:
     return None

@@ -15,6 +15,8 @@ from worker_support import Sql, Start
 from tasker import StepContext
 from tasker.handlers import as_handler
 
+pytestmark = pytest.mark.any_postgres
+
 NOW = {"backoff_base_ms": 1, "jitter": 0.0}
 
 
