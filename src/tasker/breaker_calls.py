@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID, uuid4
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BreakerCalls:
+class BreakerCalls(ABC):
     """Breakers of the outside systems that steps depend on, shared by all workers. In each `tasker.model.breaker`."""
 
     settings: Settings
@@ -59,17 +60,17 @@ class BreakerCalls:
     def _breakers(self) -> Breakers:
         return Breakers(self.settings.schema_name)
 
-    async def _ask(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    async def _ask(self, work: Callable[[Connection], Awaitable[T]]) -> T: ...
 
-    def _woken(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _woken(self) -> None: ...
 
 
 Calls = TypeVar("Calls", bound=BreakerCalls)
 
 
-class SyncBreakerCalls(Generic[Calls]):
+class SyncBreakerCalls(ABC, Generic[Calls]):
     """The same without await."""
 
     _tasker: Calls
@@ -86,5 +87,5 @@ class SyncBreakerCalls(Generic[Calls]):
         """See Tasker.act_on_breaker."""
         return self._run(self._tasker.act_on_breaker(action, name, **options))
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self, work: Coroutine[Any, Any, T]) -> T: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -17,12 +18,12 @@ from tasker.operations.worker_words import (
 )
 
 
-class AsyncGateway:
+class AsyncGateway(ABC):
     """Methods of AsyncTaskerClient. A call may be sent twice: only a turn is refused then, with TurnSuperseded."""
 
+    @abstractmethod
     async def call(self, operation: str, /, **fields: Any) -> Any:
         """What any operation answers; the client knows how."""
-        raise NotImplementedError
 
     async def open_worker_session(
         self, session_uuid: UUID, *, name: str, handlers: Sequence[Mapping[str, Any]], **about: Any

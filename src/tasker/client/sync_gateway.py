@@ -4,6 +4,7 @@ The part of the client by which a worker works through a server: see docs/worker
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -19,12 +20,12 @@ from tasker.operations.worker_words import (
 )
 
 
-class Gateway:
+class Gateway(ABC):
     """Methods of TaskerClient. A call may be sent twice: only a turn is refused then, with TurnSuperseded."""
 
+    @abstractmethod
     def call(self, operation: str, /, **fields: Any) -> Any:
         """What any operation answers; the client knows how."""
-        raise NotImplementedError
 
     def open_worker_session(
         self, session_uuid: UUID, *, name: str, handlers: Sequence[Mapping[str, Any]], **about: Any
