@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ def public_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="tasker-tests-")).resolve()
     folder.chmod(0o755)
     copy_source(folder / "source")
+    _compile(folder / "source")
     yield folder
     shutil.rmtree(folder)
 
@@ -107,9 +109,19 @@ def make_stage(
 
 
 @pytest.fixture
-def stage(account: str, binaries: Binaries, make_stage: Callable[[str, Binaries], Stage]) -> Stage:
-    """A stage for every account and PostgreSQL."""
+def every_stage(account: str, binaries: Binaries, make_stage: Callable[[str, Binaries], Stage]) -> Stage:
+    """A stage for every account with every PostgreSQL."""
     return make_stage(account, binaries)
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, binaries: Binaries, make_stage: Callable[[str, Binaries], Stage]) -> Stage:
+    """A stage for each PostgreSQL: root's, if the tests run as root, for the wheel's; a user's for the installed one.
+
+    A user has the wheel's on `stage_once`, and root the installed one on `every_stage`.
+    """
+    is_roots = os.geteuid() == 0 and request.node.callspec.params["binaries"] == "wheel"
+    return make_stage("root" if is_roots else "user", binaries)
 
 
 @pytest.fixture
@@ -130,6 +142,13 @@ def root_stage(any_binaries: Binaries, make_stage: Callable[[str, Binaries], Sta
     if os.geteuid() != 0:
         pytest.skip("needs root")
     return make_stage("root", any_binaries)
+
+
+def _compile(source: Path) -> None:
+    """An account without rights could not keep the bytecode, and would compile with every actor anew."""
+    interpreter = interpreter_for(*unprivileged_uid())
+    if interpreter is not None:
+        subprocess.run([interpreter, "-m", "compileall", "-q", str(source)], check=True)
 
 
 def _usable_by(uid: int, gid: int, binaries: Binaries, public_folder: Path) -> Binaries:

@@ -22,10 +22,10 @@ def postgres_lives(data_dir: str) -> bool:
     return Path(data_dir, "postmaster.pid").exists()
 
 
-def test_the_first_start_makes_a_durable_server_and_the_last_leaver_stops_it(stage: Stage) -> None:
+def test_the_first_start_makes_a_durable_server_and_the_last_leaver_stops_it(every_stage: Stage) -> None:
     """A project without data gets a server with role and database `tasker` that forces commits to disk; data stay."""
-    project = stage.folder("first time")
-    actor = stage.actor(project)
+    project = every_stage.folder("first time")
+    actor = every_stage.actor(project)
     server = actor.ask("start")
     assert query(server["dsn"], "select current_database() || '/' || current_user") == "tasker/tasker"
     assert query(server["admin_dsn"], "select current_database()::text") == "postgres"
@@ -39,7 +39,7 @@ def test_the_first_start_makes_a_durable_server_and_the_last_leaver_stops_it(sta
     actor.leave()
     assert not postgres_lives(server["data_dir"])
 
-    again = stage.actor(project)
+    again = every_stage.actor(project)
     assert query(again.ask("start")["dsn"], "select word from kept") == "Größe"
     again.leave()
 
@@ -142,10 +142,10 @@ def test_ctrl_c_does_not_reach_the_server(stage_once: Stage) -> None:
 
 
 @pytest.mark.parametrize("name", ["with spaces and 'quotes', commas", "x" * 200, "Größe-日本"])
-def test_any_project_path_will_do(stage_once: Stage, name: str) -> None:
+def test_any_project_path_will_do(user_stage: Stage, name: str) -> None:
     """Spaces, quotes, other scripts and 200 characters are no hindrance."""
-    project = stage_once.folder(name)
-    actor = stage_once.actor(project)
+    project = user_stage.folder(name)
+    actor = user_stage.actor(project)
     assert query(actor.ask("start")["dsn"], "select 1") == 1
     actor.leave()
 
