@@ -347,7 +347,7 @@ class Model:
     def _grant(self, step: Step, session: int, now: datetime) -> None:
         step.move("in_progress")
         step.attempt += 1
-        step.holder, step.granted_at, step.started_at = session, now, None
+        step.holder, step.granted_at, step.started_at, step.recorded = session, now, None, None
 
     def _wait(self, step: Step, now: datetime, wait_s: float) -> None:
         step.move("waiting_for_retry")

@@ -127,7 +127,8 @@ class Twin:
         expected = {_key(grant): self.model.verdict(number, _key(grant), grant.attempt) for grant, _ in outcomes}
         reply = self._call(worker, worker.report(*outcomes, room=room), is_lost)
         verdicts = {(verdict.task_id, verdict.number): verdict.verdict for verdict in reply.verdicts}
-        assert verdicts == {key: verdict for key, verdict in expected.items() if verdict != "recorded"}
+        wanted = {key: verdict for key, verdict in expected.items() if verdict != "recorded"}
+        assert verdicts == wanted, f"engine: {verdicts}, model: {wanted}"
         recorded = [(_key(grant), outcome) for grant, outcome in outcomes if expected[_key(grant)] == "recorded"]
         before = {key[0]: self.model.tasks[key[0]].state for key, _ in recorded}
         for key, outcome in recorded:
