@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,17 +90,59 @@ def commit() -> str:
     return told.stdout.strip() or "unknown"
 
 
-def write(path: Path, reports: list[Report]) -> None:
-    """All rows of a run, with the sum of their faults."""
-    faults: Counter[str] = Counter()
-    for one in reports:
-        faults.update(one.fired)
-    whole = {
-        "commit": reports[0].commit if reports else "",
-        "kills": sum(one.kills for one in reports),
-        "faults": dict(faults),
-        "violations": sum(len(one.violations) for one in reports),
-        "rows": [one.as_json() for one in reports],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(whole, indent=1) + "\n")
+@dataclass
+class Whole:
+    """Of a run: its rows, and the sum of their faults."""
+
+    commit: str
+    seed: int
+    rows: list[Report]
+    minutes: float | None = None
+    """What it was to take at most."""
+    seconds: float = 0.0
+    left_out: list[str] = field(default_factory=list[str])
+    """Rows for which there was no time."""
+
+    @property
+    def kills(self) -> int:
+        """See Report.kills."""
+        return sum(one.kills for one in self.rows)
+
+    @property
+    def failed(self) -> int:
+        """How many rows."""
+        return sum(bool(one.violations) for one in self.rows)
+
+    def faults(self) -> Counter[str]:
+        """How often each struck."""
+        return sum((Counter(one.fired) for one in self.rows), Counter[str]())
+
+    def lines(self, kills_before: int) -> str:
+        """For people; `kills_before` are those of earlier runs."""
+        out = f"; no time for {', '.join(self.left_out)}" if self.left_out else ""
+        head = f"{len(self.rows)} rows, {self.failed} failed, in {self.seconds:.0f} s{out}; seed {self.seed}"
+        return (
+            f"{head}, commit {self.commit}\n"
+            f"{self.kills} kills; with those of the reports that are kept {kills_before + self.kills:,} so far"
+        )
+
+    def write(self, path: Path) -> None:
+        """As JSON."""
+        whole = {
+            "commit": self.commit,
+            "seed": self.seed,
+            "minutes": self.minutes,
+            "seconds": round(self.seconds, 1),
+            "kills": self.kills,
+            "faults": dict(self.faults()),
+            "violations": sum(len(one.violations) for one in self.rows),
+            "left_out": self.left_out,
+            "rows": [one.as_json() for one in self.rows],
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(whole, indent=1) + "\n")
+
+
+def kills_of(files: Iterable[Path]) -> int:
+    """The kills of reports that are kept."""
+    return sum(json.loads(file.read_text())["kills"] for file in files)

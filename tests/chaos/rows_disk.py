@@ -63,7 +63,7 @@ async def _disk_full(run: Run) -> None:
     full_s = 8.0 if run.scale >= 0.5 else 4.0
     with small_disk(run) as disk:
         if disk is None:
-            run.report.counts["not run"] = "this machine mounts nothing for us"
+            run.report.counts["not run"] = "this machine mounts nothing for us"  # containers may not, in CI either
             return
         ballast, freed_at = disk / "ballast", 0.0
         async with run.scene([workload.chain("chain", 4)], tablespace=run.report.row.lower()) as scene:
@@ -94,4 +94,4 @@ async def _disk_full(run: Run) -> None:
                 run.report.late.append(f"the first was told {back_s:.1f} s after there was room again")
 
 
-ROWS = [RowOf("C14", "the disk of the tables is full", _disk_full, 80)]
+ROWS = [RowOf("C14", "the disk of the tables is full", _disk_full, least_s=26, full_s=92)]

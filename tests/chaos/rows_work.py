@@ -1,22 +1,21 @@
-"""Rows about the work itself: C3 (named crash points), C13 (poison), C20 to C22 (races, by tests at full load)."""
+"""Rows about the work itself: C3 (named crash points), C13 (poison)."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections import Counter
 from collections.abc import Callable
 
 from chaos import workload
 from chaos.inside import CRASH, PHASES
 from chaos.run import RowOf, Run
-from chaos.scene import TESTS, Process, Scene
+from chaos.scene import Process, Scene
 
 _CALLS = ("open_session", "serve", "claim", "report", "beat", "sweep", "load", "checkpoint", "read_checkpoints")
 _REMOTE_CALLS = ("open_session", "claim", "report", "beat", "load", "checkpoint")
 _PLACES = ("handler.start", "handler.end", "handler.fail")
 _AT_ONCE = 4
+_TIMES = 25
 _DIES_WITHIN_S = 40.0
 POINTS = [
     *(f"{verb}.{phase}" for verb in _CALLS for phase in PHASES),
@@ -27,9 +26,13 @@ POINTS = [
 
 
 async def _points(run: Run) -> None:
-    """C3: a worker dies at each named point, before the commit, after it, and after its reply, again and again."""
-    times = run.sized(25, 1)
-    orders = POINTS * times
+    """C3: a worker dies at each named point, before the commit, after it, and after its reply, again and again.
+
+    Where there are fewer deaths than points, chance says which of them have their turn.
+    """
+    deaths = run.sized(_TIMES * len(POINTS), _AT_ONCE * 2)
+    orders = run.chance.sample(POINTS, len(POINTS)) * _TIMES
+    del orders[deaths:]
     run.chance.shuffle(orders)
     large = workload.chain("large", 2, "chaos_thread")
     async with run.scene([workload.fan("diamond", 2), workload.fan("wide", 50), large]) as scene:
@@ -126,32 +129,7 @@ def _judge_poison(run: Run, scene: Scene, each: int, good: int) -> None:
         )
 
 
-def _tests(*names: str) -> Callable[[Run], asyncio.Future[None]]:
-    """Runs these tests, at their full load from half of the rows' on."""
-
-    async def play(run: Run) -> None:
-        scale = {"TASKER_TEST_SCALE": "full"} if run.scale >= 0.5 else {}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names,
-            cwd=TESTS.parent, env={**os.environ, **scale},
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        said, _ = await process.communicate()
-        run.report.counts["said"] = said.decode().strip().splitlines()[-1]
-        if process.returncode:
-            run.report.violations.append(said.decode()[-3000:])
-
-    return play  # type: ignore[return-value]
-
-
-_RACES = "tests/verbs/test_concurrency.py::"
-_FAN_IN = _tests(_RACES + "test_parents_that_finish_together_free_their_child_once")
-_CLAIMS = _tests(_RACES + "test_no_step_is_claimed_twice")
-_OPERATORS = _tests(_RACES + "test_operators_and_workers_race", "tests/verbs/test_state_machine.py")
 ROWS = [
-    RowOf("C3", "a death at each named point", _points, 1200),
-    RowOf("C13", "50 steps that kill, 50 that run out of memory, 50 that always fail", _poison, 400),
-    RowOf("C20", "parents that end together", _FAN_IN, 200, is_test=True),
-    RowOf("C21", "sixteen claimers of 50,000 steps", _CLAIMS, 40, is_test=True),
-    RowOf("C22", "operators and workers race, in random interleavings", _OPERATORS, 600, is_test=True),
+    RowOf("C3", "a death at each named point", _points, least_s=40, full_s=3000),
+    RowOf("C13", "50 steps that kill, 50 that run out of memory, 50 that always fail", _poison, least_s=30, full_s=400),
 ]

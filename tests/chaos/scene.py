@@ -49,6 +49,7 @@ TIMES = {
 }
 LEASE_S = 3.0
 SERVES_WITHIN_S = 60
+STARTS_MAX = 5
 
 
 @dataclass
@@ -173,11 +174,21 @@ class Scene:
                 one.again()
 
     async def is_ready(self, sessions: int) -> None:
-        """Returns when the servers serve and so many sessions live."""
+        """Returns when the servers serve and so many sessions live.
+
+        A worker whose server was not there in time gives up, as it should, and another one is started.
+        """
         for one in self.of("server"):
             await until(lambda one=one: _answers(one.url), f"{one.url} serves", within_s=SERVES_WITHIN_S)
         living = "select count(*) from tasker_engine.sessions where ended_at is null"
-        await until(lambda: self.ask(living)[0][0] >= sessions, f"{sessions} sessions", within_s=SERVES_WITHIN_S)
+
+        def are_there() -> bool:
+            self.replace_the_dead()
+            assert self.deaths.total() <= STARTS_MAX, f"they do not start: {(self.folder / 'log').read_text()[-2000:]}"
+            return self.ask(living)[0][0] >= sessions
+
+        await until(are_there, f"{sessions} sessions", within_s=SERVES_WITHIN_S)
+        self.deaths.clear()
 
     async def stop(self) -> None:
         """Everybody is asked to stop, and killed who does not."""
