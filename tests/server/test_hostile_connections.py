@@ -7,12 +7,16 @@ import contextlib
 import gzip
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx2
 import pytest
+import pytest_asyncio
 from server_process import Served, serving
+from support.databases import Databases
 from support.until import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HEAD = b"GET /health HTTP/1.1\r\nhost: localhost\r\n"
 POST = b"POST /v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -25,12 +29,25 @@ BOUNDS = {
 }
 
 
-@pytest.fixture
-async def bounded(database: str) -> AsyncIterator[Served]:
-    """A server with narrow bounds, which serves as before when the test is over."""
-    async with serving(database, **BOUNDS) as served:
+@pytest.fixture(scope="module")
+def one_database(databases: Databases) -> Iterator[str]:
+    """The DSN of the database of all these tests."""
+    with databases.migrated() as dsn:
+        yield dsn
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one_for_all(one_database: str) -> AsyncIterator[Served]:
+    """A server with narrow bounds."""
+    async with serving(one_database, **BOUNDS) as served:
         yield served
-        assert (await served.api.get("/health")).status_code == 200
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def bounded(one_for_all: Served) -> AsyncIterator[Served]:
+    """A server with narrow bounds, which serves as before when the test is over."""
+    yield one_for_all
+    assert (await one_for_all.api.get("/health")).status_code == 200
 
 
 async def answer_to(served: Served, *parts: bytes) -> bytes:

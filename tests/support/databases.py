@@ -45,8 +45,9 @@ class Databases:
     def migrated(self) -> Generator[str]:
         """The DSN of a database with the current schema."""
         if self._template is None:
-            self._template = self._create()
-            asyncio.run(_migrate(self._dsn(self._template)))
+            made = self._create()
+            asyncio.run(_migrate(self._dsn(made)))
+            self._template = made
         name = self._create(self._template)
         try:
             yield self._dsn(name)

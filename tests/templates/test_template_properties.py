@@ -1,9 +1,10 @@
-"""Properties of all templates, searched by Hypothesis."""
+"""Properties of all templates, searched by Hypothesis. TASKER_TEST_SCALE=full searches much longer."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import time
 from itertools import pairwise
 from typing import Any
@@ -17,6 +18,7 @@ from tasker.model.template import HandlerRef, RetryPolicy, Step, Template
 from tasker.templates import differences, digest, from_definition, load_text, to_definition
 from tasker.templates.graph import ancestors, ancestors_of, children, find_cycle, levels, mermaid, tree
 
+SCALE = 20 if os.environ.get("TASKER_TEST_SCALE") == "full" else 1
 PRINTABLE = st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Zs", "Cn", "Co"))
 WORDS = st.text(PRINTABLE, min_size=1, max_size=12)
 NAMES = WORDS.filter(lambda name: name != "ALL")
@@ -92,7 +94,7 @@ def yaml_of(value: Any) -> str | None:
         return None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30 * SCALE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(templates())
 def test_a_template_survives_definition_json_and_yaml(template: Template) -> None:
     """Rebuilt from its definition, read from JSON, read from YAML: the same template with the same digest."""
@@ -106,7 +108,7 @@ def test_a_template_survives_definition_json_and_yaml(template: Template) -> Non
     assert digest(loaded.template) == digest(template)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20 * SCALE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(templates())
 def test_a_template_survives_another_emitter(template: Template) -> None:
     """What another program writes as YAML is read as it was meant."""
@@ -115,7 +117,7 @@ def test_a_template_survives_another_emitter(template: Template) -> None:
     assert load_text(text or "").template.steps == template.steps
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30 * SCALE, deadline=None)
 @given(templates())
 def test_the_graph_respects_its_edges(template: Template) -> None:
     """Levels hold every step once, each just below its deepest parent; relatives agree with the edges."""
@@ -136,7 +138,7 @@ def test_the_graph_respects_its_edges(template: Template) -> None:
     assert len(tree(template).splitlines()) == 1 + len(found) + len(template.steps)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30 * SCALE, deadline=None)
 @given(st.dictionaries(st.integers(0, 9), st.lists(st.integers(0, 9), max_size=3), max_size=10))
 def test_a_cycle_is_a_cycle_and_a_graph_without_one_has_levels(edges: dict[int, list[int]]) -> None:
     """What find_cycle names is a closed way along the edges, and it names one exactly when the template is refused."""
@@ -158,7 +160,7 @@ def test_a_cycle_is_a_cycle_and_a_graph_without_one_has_levels(edges: dict[int, 
         assert cycle is not None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30 * SCALE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(templates(), templates())
 def test_differences_are_empty_exactly_for_equal_content(old: Template, new: Template) -> None:
     """A digest differs if and only if there is a difference to tell."""
@@ -182,7 +184,7 @@ def _loads_or_tells(text: str) -> None:
 YAMLISH = st.text(st.sampled_from("ab01 :-?&*!|>'\"%@`{}[],#\n\t.~<=\\xu_/+\x85\u2028\ufeff"), max_size=60)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150 * SCALE, deadline=None)
 @given(YAMLISH | st.text(max_size=60))
 @example("? ? ? a")
 @example("%TAG ! !\n--- !a")
@@ -196,7 +198,7 @@ def test_garbage_is_a_template_error(text: str) -> None:
 SEEDS = [FULL, OLDER, ENVIRONMENTS, step("retry: {limit: 3}", LOOSE_HEAD), LAUGHS]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120 * SCALE, deadline=None)
 @given(st.sampled_from(SEEDS), st.data())
 def test_a_damaged_template_is_a_template_or_a_template_error(text: str, data: st.DataObject) -> None:
     """A piece cut out, doubled or replaced in a good file."""
@@ -206,7 +208,7 @@ def test_a_damaged_template_is_a_template_or_a_template_error(text: str, data: s
     _loads_or_tells(text[:start] + piece + text[end:])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80 * SCALE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_value_of_any_shape_under_any_key_is_told(data: st.DataObject) -> None:
     """Every key of a template is given anything: it loads or it is told."""

@@ -1,7 +1,11 @@
-"""Whatever happens to a batch, in whatever order, its counters are right and it comes to its end."""
+"""Whatever happens to a batch, in whatever order, its counters are right and it comes to its end.
+
+TASKER_TEST_SCALE=full plays ten times as many.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,7 +21,8 @@ from tasker.model.errors import ActionForbidden
 from tasker.model.outcome import expanded
 from tasker.model.template import BatchConfig, FailureStrategy
 
-MOVES = 40
+IS_FULL = os.environ.get("TASKER_TEST_SCALE") == "full"
+BATCHES, MOVES = (50 if IS_FULL else 5), 40
 PATIENCE_S = 100_000
 
 
@@ -97,7 +102,7 @@ async def test_a_batch_comes_to_its_end(engine: Engine, strategy: FailureStrateg
         _act,
         _act,
     ]
-    for number in range(8):
+    for number in range(BATCHES):
         config = BatchConfig(parallelism=chance.randint(1, 4), failure_strategy=strategy)
         made = template(
             "cut -> work -> gather",
