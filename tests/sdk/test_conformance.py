@@ -11,11 +11,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.rabbit import RabbitServer
 from support.serving import served
+from support.until import until
 
 from tasker import Tasker
 from tasker.remote.worker import RemoteWorker
 from tasker.settings import Settings
+from tasker.transport.broker import Broker
+from tasker.transport.topology import declare_step_queue
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "sdk" / "conformance"))
 import drive
@@ -93,6 +97,38 @@ async def test_the_python_worker_conforms_on_a_broker(
         for case in drive.CASES:
             wrong = await drive.run_case(client, case, start, None)
             assert (case["name"], wrong) == (case["name"], [])
+    assert told["received"] >= len(drive.CASES) // 2
+
+
+@pytest.mark.slow
+async def test_the_python_worker_conforms_through_a_server_and_woken_by_rabbitmq(
+    database: str, rabbit: RabbitServer
+) -> None:
+    """Each case ends the same way with a worker that turns through a server, and that RabbitMQ alone wakes; answers
+    that are lost on the way to the server included."""
+    settings = Settings(**drive.SETTINGS, transport="rabbitmq", rabbitmq_url=rabbit.url)
+    patient = settings.model_copy(update={"transport": "auto", "poll_s": NEVER_S})
+    told, made = Counter[str](), list[drive.Faults]()
+
+    def make() -> Any:
+        made.append(drive.Faults(Tasker(database, worker=False, settings=settings).asgi()))
+        return made[0]
+
+    @asynccontextmanager
+    async def start() -> AsyncGenerator[None]:
+        async with RemoteWorker(server.url, handlers=[python_worker], settings=patient) as worker:
+            await until(lambda: not worker._announced._listens.is_set(), "the worker reads its queue")  # type: ignore
+            yield
+            told.update(worker.transport_counts)
+
+    async with Tasker(database, worker=False, settings=settings) as client:
+        broker = Broker(rabbit.url, heartbeat_s=30, name="conformance")
+        await declare_step_queue((await broker.channel())[0], "worker_conformance_queue")
+        await broker.close()
+        with served(make) as server:
+            for case in drive.CASES:
+                wrong = await drive.run_case(client, case, start, made[0])
+                assert (case["name"], wrong) == (case["name"], [])
     assert told["received"] >= len(drive.CASES) // 2
 
 

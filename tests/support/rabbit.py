@@ -80,6 +80,19 @@ class RabbitServer:
             _end_group(self._server)
             self._server = None
 
+    def control(self, *words: str) -> str:
+        """What rabbitmqctl says to these words."""
+        script = Path(self._script).with_name("rabbitmqctl")
+        said = subprocess.run([script, *words], env=self._environment, capture_output=True, text=True, check=False)
+        assert said.returncode == 0, f"rabbitmqctl {words[0]}: {said.stdout}{said.stderr}"
+        return said.stdout
+
+    def add_reader(self, name: str, queues: str) -> SecretStr:
+        """The address for a user who may read queues of these names (a pattern), and nothing else."""
+        self.control("add_user", name, "word")
+        self.control("set_permissions", "-p", "/", name, "^$", "^$", queues)
+        return SecretStr(f"amqp://{name}:word@127.0.0.1:{self._port}/")
+
     def is_flushed(self, since: float) -> bool:
         """Whether it has written down, since that time, which queues there are.
 

@@ -19,7 +19,7 @@ from tasker.transport.seam import READS_MAX, Pointer, PoisonedMessage, Queues, r
 from tasker.transport.topology import declare_step_queue
 from tasker.worker.log import log
 
-_QUEUES_S = 2.0
+QUEUES_S = 2.0
 _PAUSE_S, _PAUSE_MAX_S = 0.1, 2.0
 _SETTLE_S = 0.01
 """What comes in so short a time is acknowledged together, and wakes the worker once more, together."""
@@ -45,6 +45,7 @@ class Consumer:
     One that is not for this worker (`serves`) goes back, for another reader of the queue, a few times at most.
 
     `declares` False: queues are not made, only read, which needs no permission but to read; others have to make them.
+    `queues` is asked again every `queues_s` seconds.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Consumer:
         serves: Callable[[Pointer], bool] = _all,
         read: Callable[[bool], None] = _untold,
         declares: bool = True,
+        queues_s: float = QUEUES_S,
     ) -> None:
         self._broker = Broker(url, heartbeat_s=heartbeat_s, name="tasker consumer")
         self._ask_queues = queues
@@ -65,6 +67,7 @@ class Consumer:
         self._serves = serves
         self._told_read = read
         self._declares = declares
+        self._queues_s = queues_s
         self._prefetch = prefetch
         self._reading: dict[str, str] = {}
         self._taken: list[DeliveredMessage] = []
@@ -112,13 +115,13 @@ class Consumer:
     async def _until_wanted(self) -> None:
         """Returns when there is a queue to be read: until then nobody needs the broker."""
         while not await self._ask_queues():  # noqa: ASYNC110 - the answer comes from a database, or a server
-            await asyncio.sleep(_QUEUES_S)
+            await asyncio.sleep(self._queues_s)
 
     async def _watch(self, channel: AbstractChannel) -> None:
         """Returns when the connection is lost; follows what queues there are meanwhile."""
         while not self._broker.lost.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(_QUEUES_S):
+                async with asyncio.timeout(self._queues_s):
                     await self._broker.lost.wait()
                     return
             await self._follow(channel)

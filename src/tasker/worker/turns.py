@@ -176,6 +176,8 @@ class Turns:
                 await self._turn(connection)
                 if self.is_draining and self.is_idle:
                     return
+                if not (self.session_ended or self._outbox.has_ready or self._may_claim()):
+                    await self._rest()
         except BaseException:
             self._is_uncertain = True
             raise
@@ -194,8 +196,6 @@ class Turns:
             await self._run_alone(connection, self._alone)
         elif self._may_claim():
             await self._claim(connection)
-        if not self._outbox.has_ready and not self._may_claim():
-            await self._rest()
 
     def _room(self) -> list[int]:
         """The free slots of the pools that this session's handlers use."""
