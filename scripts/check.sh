@@ -1,6 +1,7 @@
 #!/bin/sh
-# All checks, each with its time: the style, every test on the embedded PostgreSQL, those of the engine again on Debian's
-# PostgreSQL 15, and the demo. Stops at the first that fails. With CI=1 a check that cannot run here is a failure.
+# All checks, each with its time: the style, every test on the embedded PostgreSQL, some minutes of chaos, the tests of the
+# engine again on Debian's PostgreSQL 15, and the demo. Stops at the first that fails. With CI=1 a check that cannot run
+# here is a failure.
 set -eu
 cd "$(dirname "$0")/.."
 bin=.venv/bin
@@ -36,11 +37,17 @@ on_older_postgres() {
     TASKER_POSTGRES_BIN=$older $bin/python -m pytest -q -n 2 -m "not slow and not any_postgres" $suites
 }
 
+# Some rows at a small load, others each time (the seed is printed). CHAOS_MINUTES=10 has all of them.
+in_chaos() {
+    PYTHONPATH=tests $bin/python -m chaos --minutes "${CHAOS_MINUTES:-3}" --json build/chaos.json
+}
+
 stage "ruff check" $bin/ruff check .
 stage "ruff format" $bin/ruff format --check .
 stage "pyright" $bin/pyright
 stage "make test, PostgreSQL 18" make --no-print-directory test
 stage "slow tests, PostgreSQL 18" $bin/python -m pytest -q -n 2 -m slow --durations 10
+stage "chaos, ${CHAOS_MINUTES:-3} minutes" in_chaos
 stage "tests of the engine, PostgreSQL 15" on_older_postgres
 stage "demo" $bin/tasker demo
 printf '\n== everything passed in %s s\n' $(($(date +%s) - started))

@@ -121,6 +121,7 @@ class Run:
         """The faults are over: all has to end, everybody leaves, and the evidence is judged."""
         if nemesis is not None:
             self.report.plan(nemesis.planned, nemesis.fired)
+        await scene.is_up()
         if len(scene.client.asked) <= _LOOK_MIDWAY_MAX:
             self.report.violations += await asyncio.to_thread(check_tables, scene.dsn)
         await self.watch.all_ended(within_s=within_s)

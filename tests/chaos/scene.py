@@ -49,6 +49,7 @@ TIMES = {
 }
 LEASE_S = 3.0
 SERVES_WITHIN_S = 60
+DATABASE_WITHIN_S = 120
 STARTS_MAX = 5
 
 
@@ -210,6 +211,10 @@ class Scene:
 
     # The database -----------------------------------------------------------------------------------------------------
 
+    async def is_up(self) -> None:
+        """Returns when the database answers: after one of its processes was killed it recovers first."""
+        await until(lambda: answers(self.dsn), "the database answers", within_s=DATABASE_WITHIN_S)
+
     def ask(self, query: str, *args: Any) -> list[tuple[Any, ...]]:
         """The rows of a query, on a connection of its own."""
         with psycopg.connect(self.dsn, autocommit=True, connect_timeout=10) as connection:
@@ -239,6 +244,9 @@ class Stage:
 
     async def scene(self, name: str, tablespace: str = "pg_default") -> Scene:
         """A new database, migrated, and nobody in it."""
+        if not self.server.is_running:  # a row has failed while it was away
+            await asyncio.to_thread(self.server.restart)
+        await until(lambda: answers(self.server.dsn), "the database answers", within_s=DATABASE_WITHIN_S)
         self._count += 1
         database = f"{name.lower()}_{self._count}"
         with psycopg.connect(self.server.dsn, autocommit=True) as connection:
@@ -261,6 +269,13 @@ class Stage:
 def _with_database(dsn: str, name: str) -> str:
     head, _, query = dsn.partition("?")
     return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+def answers(dsn: str) -> bool:
+    """Whether there is a database that can be asked."""
+    with suppress(psycopg.OperationalError), psycopg.connect(dsn, connect_timeout=5) as connection:
+        return connection.execute("select true").fetchone() == (True,)
+    return False
 
 
 def free_port() -> int:
