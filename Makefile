@@ -31,9 +31,14 @@ format:  ## put the code into the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench:  ## measure Tasker beside a bare engine on a PostgreSQL of its own
+bench:  ## measure Tasker beside a bare engine on a PostgreSQL of its own (make bench-peers: beside the field, an hour)
 	@$(SETUP) run
 	@$(BIN)/tasker bench
+
+bench-peers:  # of the verb `bench`; PEERS="--small" tries it out, see docs/benchmarks.md
+	@$(SETUP) run
+	@$(BIN)/python bench/peers/run.py $(PEERS)
+	@case "$(PEERS)" in *--small* | *--install* | *--out*) ;; *) $(BIN)/python bench/peers/page.py ;; esac
 
 chaos:  ## kill, cut and crash everything under random work, and check that nothing is lost (hours; see docs/chaos.md)
 	@$(SETUP) dev
@@ -46,4 +51,4 @@ lock:  ## resolve the requirements again, with hashes
 clean:  ## remove the environment, the caches, and the data of the embedded PostgreSQL
 	@sh scripts/clean.sh
 
-.PHONY: help demo test check lint format bench chaos lock clean
+.PHONY: help demo test check lint format bench bench-peers chaos lock clean

@@ -1,0 +1,135 @@
+"""What is measured of each peer: scenes with their parameters, and how long each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+START_S = 6.0
+"""About what a cell takes beside the seconds that are measured: a new database, processes that start and end."""
+LOWER, HIGHER = "lower", "higher"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of each peer. `name` is `S2 2 workers`: the scenario, and which of its cases."""
+
+    name: str
+    title: str
+    figure: str
+    unit: str
+    better: str
+    scene: str
+    seconds: float
+    plan: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def scenario(self) -> str:
+        """Its first part: `S2`."""
+        return self.name.partition(" ")[0]
+
+
+def _alone(shape: str, title: str) -> Cell:
+    return Cell(f"S1 {shape}", f"{title}, alone", "p50_ms", "ms", LOWER, "alone", 1.5, {"shape": shape, "workers": 0})
+
+
+def _rate(name: str, title: str, **plan: Any) -> Cell:
+    given = {"shape": "chain", "workers": 2, **plan}
+    return Cell(name, title, "steps_per_second", "steps/s", HIGHER, "saturated", 3, given)
+
+
+CELLS = (
+    _alone("chain", "A chain of 4"),
+    _alone("diamond", "A diamond of 4"),
+    _alone("mixed", "A mixed graph of 7"),
+    _alone("tree", "A tree of 8"),
+    _rate("S2 1 worker", "Chains of 4, saturated, 1 worker process", workers=1),
+    _rate("S2 2 workers", "Chains of 4, saturated, 2 worker processes"),
+    _rate("S2 4 workers", "Chains of 4, saturated, 4 worker processes", workers=4),
+    *(
+        Cell(
+            f"S3 {width}",
+            f"1 step, {width} beside each other, 1 step",
+            "p50_ms",
+            "ms",
+            LOWER,
+            "alone",
+            1.5,
+            {"shape": f"fan_{width}", "workers": 2},
+        )
+        for width in (10, 100, 1000)
+    ),
+    Cell("S4 one", "Submit one task", "p50_ms", "ms", LOWER, "submit", 2, {"shape": "chain", "workers": 0}),
+    Cell(
+        "S4 bulk",
+        "Submit 500 a call",
+        "bulk_tasks_per_second",
+        "tasks/s",
+        HIGHER,
+        "submit",
+        2,
+        {"shape": "chain", "workers": 0},
+    ),
+    Cell(
+        "S5 idle",
+        "Picked up by an idle worker",
+        "p50_ms",
+        "ms",
+        LOWER,
+        "pick_up",
+        2,
+        {"shape": "single", "workers": 1, "is_traced": True},
+    ),
+    *(
+        Cell(
+            f"S6 {percent}",
+            f"A chain of 4 at {percent} % of the own maximum",
+            "p99_ms",
+            "ms",
+            LOWER,
+            "offered",
+            3,
+            {"shape": "chain", "workers": 2, "share": percent / 100},
+        )
+        for percent in (50, 80)
+    ),
+    Cell(
+        "S7 snapshot",
+        "Rate kept under an open snapshot",
+        "retention",
+        "of 1",
+        HIGHER,
+        "soak",
+        6,
+        {"shape": "chain", "workers": 2},
+    ),
+    *(
+        Cell(
+            f"S8 {scene}",
+            title,
+            "recovery_s",
+            "s",
+            LOWER,
+            scene,
+            10,
+            {"shape": "chain", "workers": 2, "work_ms": 200.0, "is_traced": True},
+        )
+        for scene, title in (
+            ("killed", "Goes on after kill -9 of a worker"),
+            ("restarted", "Goes on after the database restarted"),
+        )
+    ),
+    _rate("S9 million", "Chains of 4 with a million finished tasks", seeded=1_000_000),
+    _rate("S10 failing", "Chains of 4, a step of 10 % of the tasks fails once", fail_share=0.1),
+    *(
+        _rate(f"S10 {title}", f"Chains of 4, payloads of {title}", payload_bytes=size)
+        for title, size in (("100 B", 100), ("10 kB", 10_000), ("1 MB", 1_000_000))
+    ),
+    _rate("S11 single", "Tasks of one step", shape="single"),
+)
+
+
+def estimated_s(cell: Cell) -> float:
+    """About how long a cell takes for one peer."""
+    return START_S + cell.seconds * (2 if cell.scene == "offered" else 1)

@@ -1,0 +1,117 @@
+"""Who is measured: each peer with its program, its options, what it stores, and what it cannot express."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cells import Cell
+
+_GRAPHS = "no graphs of steps: only jobs that are each submitted"
+_NO_SEED = "its tables were not filled with a million finished tasks"
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A row of the tables. `cannot` has, by cell or its first part (`S3`, `S1 tree`), why there is no figure."""
+
+    name: str
+    title: str
+    program: str
+    environment: str
+    stores: str
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    needs: str = ""
+    """What has to be on the machine beside PostgreSQL: `rabbitmq`, `redis`, `restate`, `temporal`."""
+    cannot: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+_DBOS = "in PostgreSQL: the input and result of each workflow, the result of each step, once it has run"
+_DIRECT: Mapping[str, str] = {
+    "S4": "submitting is running: the process that starts a workflow runs it",
+    "S5": "nothing is picked up: the process that starts a workflow runs it",
+    "S9": _NO_SEED,
+}
+_JOBS: Mapping[str, str] = {
+    "S1 diamond": _GRAPHS,
+    "S1 mixed": _GRAPHS,
+    "S1 tree": _GRAPHS,
+    "S3": _GRAPHS,
+    "S9": _NO_SEED,
+}
+_CHORDS: Mapping[str, str] = {
+    "S1 mixed": "steps that wait for some of those before them are neither chains nor chords",
+    "S1 tree": "steps that wait for some of those before them are neither chains nor chords",
+    "S9": _NO_SEED,
+}
+_RUNS_AT_ONCE = "it pushes each task to a worker at once: submitting was not measured apart"
+ENTRANTS = (
+    Entrant(
+        "tasker",
+        "Tasker",
+        "tasker_peer.py",
+        "tasker",
+        "in PostgreSQL: input, result and every transition of each step",
+    ),
+    Entrant("dbos", "DBOS, direct", "dbos_peer.py", "dbos", _DBOS, {"mode": "direct"}, cannot=_DIRECT),
+    Entrant("dbos-queued", "DBOS, queued", "dbos_peer.py", "dbos", _DBOS, {"mode": "queued"}, cannot={"S9": _NO_SEED}),
+    Entrant(
+        "dbos-tuned",
+        "DBOS, queued, polling every 10 ms",
+        "dbos_peer.py",
+        "dbos",
+        _DBOS,
+        {"mode": "queued", "polling_s": 0.01},
+        cannot={"S9": _NO_SEED},
+    ),
+    Entrant(
+        "procrastinate",
+        "procrastinate, chains by hand",
+        "procrastinate_peer.py",
+        "procrastinate",
+        "in PostgreSQL: the input and state of each job, no results",
+        cannot=_JOBS,
+    ),
+    Entrant(
+        "celery-rabbitmq",
+        "Celery, RabbitMQ",
+        "celery_peer.py",
+        "celery",
+        "messages in RabbitMQ on disk, each step's result in PostgreSQL; a task as a whole nowhere, no history",
+        {"broker": "rabbitmq"},
+        needs="rabbitmq",
+        cannot=_CHORDS,
+    ),
+    Entrant(
+        "celery-redis",
+        "Celery, Redis",
+        "celery_peer.py",
+        "celery",
+        "messages and results in Redis, its log written to disk at each change; a task as a whole nowhere",
+        {"broker": "redis"},
+        needs="redis",
+        cannot={**_CHORDS, "S8 restarted": "PostgreSQL has no part in it"},
+    ),
+    Entrant(
+        "restate",
+        "Restate, Python SDK",
+        "restate_peer.py",
+        "restate",
+        "in its own log on disk: the input and result of each workflow, the result of each step",
+        needs="restate",
+        cannot={"S8 restarted": "PostgreSQL has no part in it", "S9": _NO_SEED, "S4": _RUNS_AT_ONCE},
+    ),
+)
+ABSENT: Mapping[str, str] = {
+    "Temporal": "its development server is a download of its SDK; the one package that carries it has no binary that "
+    "runs on this system",
+    "absurd": "its package carries the client, not the SQL that makes its tables",
+}
+"""Peers that could not be run, with the reason that the page gives."""
+BY_NAME = {entrant.name: entrant for entrant in ENTRANTS}
+
+
+def reason(entrant: Entrant, cell: Cell) -> str | None:
+    """Why a peer has no figure in a cell; None if it has."""
+    return entrant.cannot.get(cell.name) or entrant.cannot.get(cell.scenario)
