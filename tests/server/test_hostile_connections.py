@@ -202,7 +202,7 @@ async def test_who_is_killed_is_replaced(database: str) -> None:
             pids.update(await asyncio.gather(*(ask() for _ in range(8))))
             return len(pids) >= 2
 
-        await until(both, "both serve", within_s=60)
+        await until(both, "both serve", within_s=120)
         _, writer = await connected(served)
         writer.write(POST + b"content-length: 100\r\n\r\n{")
 
@@ -219,7 +219,7 @@ async def test_who_is_killed_is_replaced(database: str) -> None:
                 pids.update(await asyncio.gather(*(ask() for _ in range(4))))
             return bool(pids - known)
 
-        await until(is_replaced, "another serves", within_s=60)
+        await until(is_replaced, "another serves", within_s=120)
 
         async def none_open() -> bool:
             with contextlib.suppress(httpx2.TransportError):
@@ -227,5 +227,5 @@ async def test_who_is_killed_is_replaced(database: str) -> None:
                     return "tasker_http_requests_open 0.0" in (await own.get("/metrics")).text
             return False
 
-        await until(none_open, "nothing is under way any more", within_s=60)
+        await until(none_open, "nothing is under way any more", within_s=120)
         writer.close()
