@@ -3,8 +3,9 @@
 Throughput: chains of four steps through so many worker processes, in steps per second and as a ratio to `direct` with
 one process in the same round; medians over the rounds, ways in turn. Hand-off: chains of two steps, one at a time, the
 steps of which are run by different processes: from when the first is recorded until the handler of the second starts.
-`gateway` is workers that know a server's address alone. Each measurement has a database of its own, on a PostgreSQL
-that this starts. Needs an idle machine. Without --rabbitmq-url RabbitMQ is left out.
+`gateway` is workers that know a server's address alone, `gateway_rabbitmq` the same woken by RabbitMQ. Each measurement
+has a database of its own, on a PostgreSQL that this starts. Needs an idle machine. Without --rabbitmq-url RabbitMQ is
+left out. Idle: --idle S counts the requests that an idle worker of a server makes in S seconds, told by the minute.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ ACROSS = Template(
     ),
 )
 SIDES = ("left", "right")
+REMOTE = ("gateway", "gateway_rabbitmq")
+_SETTLES_S = 40.0
+"""What a worker of a server still asks for before it relies on a broker: its last wait for work ends."""
 _WARM_TASKS = 200
 _LOOK_S = 0.02
 _IS_OPEN = "select exists (select from tasker_engine.tasks where open > 0)"
@@ -77,22 +81,28 @@ async def right(context: Any) -> dict[str, Any]:
 
 def made(dsn: str, way: str, url: str, **options: Any) -> Tasker:
     """A Tasker on the way's transport; beside workers of the gateway it is the direct one."""
-    transport = "direct" if way == "gateway" else way
-    broker = url if way == "rabbitmq" else None
+    transport = {"gateway": "direct", "gateway_rabbitmq": "rabbitmq"}.get(way, way)
+    broker = url if transport == "rabbitmq" else None
     settings = Settings(transport=transport, rabbitmq_url=broker)  # pyright: ignore[reportCallIssue, reportArgumentType]
     return Tasker(dsn, settings=settings, **options)
+
+
+def remote(way: str, url: str, broker: str, handlers: list[Any]) -> RemoteWorker:
+    """A worker of a server, which RabbitMQ wakes where the way says so."""
+    settings = made("", way, broker).settings.model_copy(update={"transport": "auto"})
+    return RemoteWorker(url, handlers=handlers, settings=settings)
 
 
 # The processes --------------------------------------------------------------------------------------------------------
 
 
-async def child(part: str, dsn: str, way: str, url: str, side: str) -> None:
+async def child(part: str, dsn: str, way: str, url: str, side: str, broker: str) -> None:
     """A worker, or the server, until its input ends."""
     if part == "server":
-        await serve(made(dsn, way, ""), int(side))
+        await serve(made(dsn, way, broker), int(side))
         return
     handlers = [work, left if side == "left" else right]
-    worker = RemoteWorker(url, handlers=handlers) if way == "gateway" else made(dsn, way, url, handlers=handlers)
+    worker = remote(way, url, broker, handlers) if way in REMOTE else made(dsn, way, broker, handlers=handlers)
     async with worker:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
@@ -135,14 +145,14 @@ async def measure(dsn: str, way: str, broker: str, processes: int, tasks: int, p
     """Steps per second, and seconds of each hand-off; none with one process, which hands nothing over."""
     async with AsyncExitStack() as stack:
         tasker = await stack.enter_async_context(made(dsn, way, broker, templates=[CHAIN, ACROSS], worker=False))
-        url = broker
-        if way == "gateway":
+        url = ""
+        if way in REMOTE:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 port = free.getsockname()[1]
-            await stack.enter_async_context(process("server", dsn, way, "", str(port)))
+            await stack.enter_async_context(process("server", dsn, way, "", str(port), broker))
             url = f"http://127.0.0.1:{port}"
-        sides = [SIDES[number % 2] for number in range(processes)]
-        await asyncio.gather(*(stack.enter_async_context(process("worker", dsn, way, url, side)) for side in sides))
+        started = [process("worker", dsn, way, url, SIDES[number % 2], broker) for number in range(processes)]
+        await asyncio.gather(*(stack.enter_async_context(one) for one in started))
         await run_chains(tasker, _WARM_TASKS)
         began = time.perf_counter()
         await run_chains(tasker, tasks)
@@ -173,6 +183,39 @@ async def hand_off(tasker: Tasker) -> float:
     return done.results["right"]["started_at"] - recorded_at.timestamp()
 
 
+class Counted:
+    """An ASGI application whose requests are counted."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.requests = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        self.requests += scope["type"] == "http"
+        await self._app(scope, receive, send)
+
+
+async def idle(dsn: str, way: str, broker: str, seconds: float) -> float:
+    """Requests per minute of one worker that has nothing to do."""
+    async with made(dsn, way, broker, templates=[CHAIN], worker=False) as tasker:
+        counted = Counted(tasker.asgi())
+        server = uvicorn.Server(uvicorn.Config(counted, port=0, log_config=None, timeout_graceful_shutdown=1))
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(_LOOK_S)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with remote(way, f"http://127.0.0.1:{port}", broker, [work]):
+            await run_chains(tasker, 1)
+            await asyncio.sleep(_SETTLES_S)
+            before = counted.requests
+            await asyncio.sleep(seconds)
+            found = counted.requests - before
+        server.should_exit = True
+        await serving
+    return found * 60 / seconds
+
+
 class Found:
     """What was measured of one way with so many processes."""
 
@@ -193,6 +236,14 @@ class Found:
         return found
 
 
+async def database(admin_dsn: str, name: str) -> str:
+    """The DSN of a new one."""
+    admin = await connect(admin_dsn)
+    await admin.execute(f"create database {name}")
+    await admin.close()
+    return urlunsplit(urlsplit(admin_dsn)._replace(path=f"/{name}"))
+
+
 async def run(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """All rounds; the figures by way and number of processes."""
     counts = sorted({1, *arguments.processes})
@@ -201,14 +252,13 @@ async def run(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     ]
     found = {one: Found() for one in plan}
     with tempfile.TemporaryDirectory() as folder, start_private(Path(folder)) as server:
+        broker = arguments.rabbitmq_url or ""
+        for way in [way for way in REMOTE if way in arguments.ways and arguments.idle]:
+            per_minute = await idle(await database(server.admin_dsn, f"idle_{way}"), way, broker, arguments.idle)
+            print(f"{way}, idle: {per_minute:.0f} requests a minute", file=sys.stderr)
         for number in range(arguments.rounds):
             for way, count in plan:
-                name = f"bench_{way}_{count}_{number}"
-                admin = await connect(server.admin_dsn)
-                await admin.execute(f"create database {name}")
-                await admin.close()
-                dsn = urlunsplit(urlsplit(server.admin_dsn)._replace(path=f"/{name}"))
-                broker = arguments.rabbitmq_url or ""
+                dsn = await database(server.admin_dsn, f"bench_{way}_{count}_{number}")
                 rate, waits = await measure(dsn, way, broker, count, arguments.tasks, arguments.pairs)
                 found[way, count].rates.append(rate)
                 found[way, count].waits += waits
@@ -220,18 +270,20 @@ async def run(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def main() -> None:
     """The command line."""
     if sys.argv[1:2] == ["child"]:
-        uvloop.run(child(*sys.argv[2:7]))
+        uvloop.run(child(*sys.argv[2:8]))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rabbitmq-url")
-    parser.add_argument("--ways", nargs="+", choices=("pgmq", "rabbitmq", "gateway"), help="beside direct; else all")
+    parser.add_argument("--ways", nargs="+", choices=("pgmq", "rabbitmq", *REMOTE), help="beside direct; else all")
     parser.add_argument("--processes", nargs="+", type=int, default=[1, 2, 4])
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--idle", type=float, default=0, help="how long to count an idle worker's requests; 0: not")
     parser.add_argument("--json", action="store_true", help="the figures as JSON, after the table")
     arguments = parser.parse_args()
-    others = arguments.ways or ["pgmq", *(["rabbitmq"] if arguments.rabbitmq_url else []), "gateway"]
+    with_broker = ["rabbitmq", "gateway_rabbitmq"] if arguments.rabbitmq_url else []
+    others = arguments.ways or ["pgmq", *with_broker, "gateway"]
     arguments.ways = ["direct", *others]
     figures = uvloop.run(run(arguments))
     columns = ("steps_per_s", "ratio", "p50_ms", "p99_ms")
