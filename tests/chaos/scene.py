@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -53,7 +55,7 @@ DATABASE_WITHIN_S = 120
 STARTS_MAX = 5
 
 
-@dataclass
+@dataclass(eq=False)
 class Process:
     """A worker or a server. `again` starts another one in its place."""
 
@@ -64,18 +66,28 @@ class Process:
     is_expected: bool = True
     """Whether somebody is to start another one when it dies."""
 
+    def __post_init__(self) -> None:
+        # A number is given to another process soon after its holder has ended: what is held is the process itself.
+        self._process: int | None = None
+        with suppress(ProcessLookupError):
+            self._process = os.pidfd_open(self.pid)
+            weakref.finalize(self, os.close, self._process)
+
     @property
     def is_alive(self) -> bool:
         """True while it exists, stopped or not."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, 0)
-            return True
-        return False
+        if self._process is None:
+            return False
+        looking = select.poll()
+        looking.register(self._process, select.POLLIN)
+        return not looking.poll(0)
 
     def signal(self, number: int) -> bool:
         """Sends a signal. False: it is gone."""
+        if self._process is None or not self.is_alive:
+            return False
         with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+            signal.pidfd_send_signal(self._process, number)
             return True
         return False
 

@@ -18,27 +18,39 @@ import tasker.server.rest  # noqa: F401 - so that servers start at once
 from tasker.cli.serving.api import Serving, serve
 from tasker.cli.serving.child import Work, work_in_foreground
 
+_ENDED = {signal.SIGCHLD}
+
 
 def main() -> None:
     """Until stdin closes."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    living: set[int] = set()
+
+    def reap(*_: object) -> None:
+        """Takes leave of those that have ended. Their numbers are others' from then on."""
+        with suppress(ChildProcessError):
+            while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+                living.discard(pid)
+
+    signal.signal(signal.SIGCHLD, reap)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    made: list[int] = []
     for line in sys.stdin:
         order = json.loads(line)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDED)  # it is noted before it can end
         pid = os.fork()
         if pid == 0:
             _become(order)
-        made.append(pid)
+        living.add(pid)
         print(pid, flush=True)
-    for pid in made:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDED)
+    for pid in living:
+        os.kill(pid, signal.SIGKILL)
 
 
 def _become(order: dict[str, Any]) -> None:
     for number in (signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDED)
     nothing, said = os.open(os.devnull, os.O_RDWR), os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for number, file in enumerate((nothing, said, said)):
         os.dup2(file, number)
