@@ -23,10 +23,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
+import psycopg
+
 from support import lifecycle
 from support.members import FIRST_MEMBER, check_batches, is_isolated, plan_of, waits_for_members
 from support.routes import excluded
-from support.snapshot import Key, Plan, Row, Snapshot, read
+from support.snapshot import Key, Plan, Row, Snapshot, read, read_on
 
 SATISFYING = {"complete", "resolved_manually"}
 _FINAL = {"complete", "resolved_manually", "cancelled"}
@@ -39,7 +41,15 @@ _UNDER_WAY = timedelta(seconds=2)
 
 def check(dsn: str, schema: str = "tasker_engine") -> list[str]:
     """What is wrong in a database; empty where all is well."""
-    taken = read(dsn, schema)
+    return _check(read(dsn, schema))
+
+
+def check_on(connection: psycopg.Connection[Row]) -> list[str]:
+    """The same in a transaction that has just begun."""
+    return _check(read_on(connection))
+
+
+def _check(taken: Snapshot) -> list[str]:
     found = [*_identities(taken), *_breakers(taken)]
     for task_id, task in taken.tasks.items():
         found += _task(taken, task_id, task)

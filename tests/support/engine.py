@@ -28,9 +28,22 @@ class Engine:
         self._connections: list[Any] = []
         self.connection: Any
 
-    async def open(self) -> None:
-        """Opens the first connection."""
-        self.connection = await self.connect()
+    async def open(self, kept: Any = None) -> None:
+        """Opens the first connection, or goes on with one that another engine handed over."""
+        if kept is None:
+            self.connection = await self.connect()
+        else:
+            self._connections.append(kept)
+            self.connection = TimedConnection(kept, self.clock)
+
+    async def hand_over(self) -> Any:
+        """The first connection as it was when it was new, for another engine; None where it cannot be that."""
+        first = self._connections[0]
+        if first.is_closed() or first.is_in_transaction():
+            return None
+        self._connections.remove(first)
+        await first.reset()
+        return first
 
     async def close(self) -> None:
         """Closes all connections."""

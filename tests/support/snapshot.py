@@ -54,9 +54,14 @@ class Snapshot:
 def read(dsn: str, schema: str = "tasker_engine") -> Snapshot:
     """One consistent snapshot of a database."""
     with psycopg.Connection[Row].connect(dsn, row_factory=dict_row) as connection:
-        connection.execute("set transaction isolation level repeatable read, read only")
-        connection.execute(SQL("set local search_path = {}").format(Identifier(schema)))
-        return _read(connection)
+        return read_on(connection, schema)
+
+
+def read_on(connection: psycopg.Connection[Row], schema: str = "tasker_engine") -> Snapshot:
+    """The same in a transaction that has just begun."""
+    connection.execute("set transaction isolation level repeatable read, read only")
+    connection.execute(SQL("set local search_path = {}").format(Identifier(schema)))
+    return _read(connection)
 
 
 def _read(connection: psycopg.Connection[Row]) -> Snapshot:
