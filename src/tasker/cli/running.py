@@ -18,7 +18,9 @@ def worker(
     queues: Annotated[list[str] | None, many("Serve only these queues.")] = None,
     processes: Annotated[int, Parameter(help="Worker processes; 0 works in this very process.")] = 1,
     concurrency: Annotated[int | None, Parameter(help="Async steps that a process runs at once.")] = None,
-    url: Annotated[str | None, Parameter(help="Work through this server, without a database.")] = None,
+    url: Annotated[
+        str | None, Parameter(help="Work through this server, without a database; TASKER_RABBITMQ_URL wakes it.")
+    ] = None,
     token: Annotated[str | None, Parameter(help="A token for it; TASKER_AUTH_TOKEN keeps it to yourself.")] = None,
     common: Common = Common(),  # noqa: B008
 ) -> int:
