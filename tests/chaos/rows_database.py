@@ -261,8 +261,8 @@ def _granted_once(run: Run, scene: Scene, extra: int) -> None:
 ROWS = [
     RowOf("C5", "100 crashes of the database", _crash, least_s=28, full_s=800),
     RowOf("C6", "the database is away while tasks are created", _stop, least_s=22, full_s=80),
-    RowOf("C8", "one commit in ten is cut, before or after its reply", _commits, least_s=42, full_s=300),
-    RowOf("C9", "resets, latency, a narrow line, half-open connections", _bad_line, least_s=60, full_s=420),
+    RowOf("C8", "one commit in ten is cut, before or after its reply", _commits, least_s=42, full_s=600),
+    RowOf("C9", "resets, latency, a narrow line, half-open connections", _bad_line, least_s=65, full_s=420),
     RowOf("C16", "clocks that are wrong, and jump", _clocks, least_s=32, full_s=65),
     RowOf("C17", "no connection is left", _no_connections, least_s=22, full_s=78),
 ]

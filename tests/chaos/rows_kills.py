@@ -72,5 +72,5 @@ async def _stop_workers(run: Run) -> None:
 ROWS = [
     RowOf("C1", "20 kill -9 of workers", _kill_workers, least_s=13, full_s=40),
     RowOf("C2", "200 kill -9 of workers, gateway workers and servers", _kill_everybody, least_s=25, full_s=640),
-    RowOf("C4", "workers stopped beyond their lease, 300 times", _stop_workers, least_s=15, full_s=400),
+    RowOf("C4", "workers stopped beyond their lease, 300 times", _stop_workers, least_s=15, full_s=355),
 ]

@@ -125,5 +125,5 @@ async def _broker(run: Run) -> None:
 
 ROWS = [
     RowOf("C11", "messages lost, doubled, late, reordered; then all lost", _lost_messages, least_s=38, full_s=110),
-    RowOf("C12", "RabbitMQ is killed 30 times", _broker, least_s=80, full_s=560),
+    RowOf("C12", "RabbitMQ is killed 30 times", _broker, least_s=65, full_s=545),
 ]

@@ -131,5 +131,5 @@ def _judge_poison(run: Run, scene: Scene, each: int, good: int) -> None:
 
 ROWS = [
     RowOf("C3", "a death at each named point", _points, least_s=40, full_s=3000),
-    RowOf("C13", "50 steps that kill, 50 that run out of memory, 50 that always fail", _poison, least_s=30, full_s=400),
+    RowOf("C13", "50 steps that kill, 50 that run out of memory, 50 that always fail", _poison, least_s=25, full_s=260),
 ]
