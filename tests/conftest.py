@@ -27,7 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "unchecked: the database is not checked after the test: it is huge, or broken on purpose"
     )
-    config.addinivalue_line("markers", "own_database: in tests/verbs, where tests else share one: see support.warm")
+    config.addinivalue_line(
+        "markers", "own_database: not the one that tests of verbs and reads else share: see support.warm"
+    )
     config.addinivalue_line(
         "markers", "any_postgres: no version of PostgreSQL can make a difference: not run again on the oldest one"
     )

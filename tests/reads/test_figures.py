@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import pytest_asyncio
 from support.engine import Engine
 from support.session import lasting_fault, success
 
@@ -85,7 +86,7 @@ def compare(gathered: Any, looked_at: Any, place: str = "") -> int:
     return seen
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def busy(engine: Engine) -> Engine:
     """Two templates of two namespaces, of which 90 tasks have ended, some in error, all of them gathered."""
     await engine.publish("a", name="other", namespace="aside")

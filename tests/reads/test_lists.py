@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import pytest_asyncio
 from support.engine import Engine
 
 from tasker.model.errors import InvalidInput
@@ -15,6 +16,8 @@ from tasker.model.ids import uuid7
 from tasker.model.states import TaskState
 from tasker.model.task import TaskFilter, TaskInfo
 from tasker.store.reads import Reads
+
+pytestmark = pytest.mark.own_database
 
 TASKS = 5_000
 ROWS_PER_TASK_MAX = 20
@@ -162,7 +165,7 @@ FILTERS = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def crowd(engine: Engine) -> Engine:
     """Many tasks of one kind; the few of another kind are the oldest, where a search along all would end last."""
     await engine.publish("a", name="odd", namespace="rare")

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+import pytest_asyncio
 from support.engine import Engine
 from support.templates import template
 
@@ -21,6 +22,8 @@ from tasker.store.lists import count_some, list_tasks
 from tasker.store.overviews import TaskQuery, find_task_ids, task_overviews
 from tasker.store.reads import Reads
 from tasker.store.why import explain_tasks
+
+pytestmark = pytest.mark.own_database
 
 TASKS, PAGE, FEW = 20_000, 26, 60
 SOUGHT_MAX, SHOWN_MAX, COUNTED_MAX = 5_000, 3_500, 13_000
@@ -84,7 +87,7 @@ SEARCHES: dict[str, TaskFilter] = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def crowd(engine: Engine) -> AsyncIterator[Engine]:
     """Many tasks of two namespaces, written straight into the tables, of which no statistics know yet."""
     for name in ("even", "odd"):

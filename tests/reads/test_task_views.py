@@ -15,6 +15,8 @@ from tasker.store import reads as reads_module
 from tasker.store.connection import connect
 from tasker.store.reads import Reads
 
+pytestmark = pytest.mark.own_database
+
 
 async def test_a_complete_task_has_its_results(engine: Engine, reads: Reads, reader: Any) -> None:
     """A view of a complete task holds its context, each step's result by name, and when it began and ended."""
