@@ -16,7 +16,7 @@ from test_worker_command import HANDLERS
 
 import tasker
 
-WITHIN_S = 30
+WITHIN_S = 60
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Actor:
         """Let it end as a program does."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        assert self.process.wait(timeout=30) == 0
+        assert self.process.wait(timeout=60) == 0
 
 
 @dataclass
@@ -178,7 +178,7 @@ def copy_source(target: Path) -> None:
             os.chmod(Path(folder, file), 0o644)
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
     """Poll until the condition is true; returns its value. Fails, saying what was waited for, after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):

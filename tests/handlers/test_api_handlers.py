@@ -199,7 +199,7 @@ async def test_a_call_that_is_cancelled_leaves_no_connection_behind(server: Serv
     server.answer = silent
     api = type("Fetch", (ApiHandler,), {"base_url": server.url})().async_api(CONTEXT)
     going = asyncio.create_task(api.get("/slow"))
-    await asyncio.wait_for(arrived.wait(), 5)
+    await asyncio.wait_for(arrived.wait(), 30)
     going.cancel()
     with pytest.raises(asyncio.CancelledError):
         await going
@@ -220,7 +220,7 @@ async def test_closing_lets_calls_end_and_later_calls_begin_anew(server: Server)
     server.answer = held
     handler = type("Fetch", (ApiHandler,), {"base_url": server.url})()
     going = asyncio.create_task(handler.async_api(CONTEXT).get("/x"))
-    await asyncio.wait_for(arrived.wait(), 5)
+    await asyncio.wait_for(arrived.wait(), 30)
     await close_api_clients()
     go.set()
     assert (await going).json() == {"n": 1}

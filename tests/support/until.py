@@ -12,7 +12,7 @@ POLL_S = 0.01
 
 
 async def until(
-    condition: Callable[[], T | Awaitable[T]], what: str = "the condition holds", *, within_s: float = 15
+    condition: Callable[[], T | Awaitable[T]], what: str = "the condition holds", *, within_s: float = 60
 ) -> T:
     """The first true value of the condition, asked every 10 ms; AssertionError when the bound is over."""
     deadline = time.monotonic() + within_s

@@ -1,9 +1,9 @@
 """A database that tests use one after the other, each of which finds it empty.
 
-A connection's first calls cost ten times what later ones do: functions are parsed, queries planned, catalogs read. Tests
-of the verbs are many and short, so the next one gets the database and the first connection of the one before. It gets
-new ones where that one changed more than rows (a function, a table, a setting of the database) or left a transaction
-open; and after `_TESTS_MAX` in any case, for deleted rows are not vacuumed away.
+A connection's first calls cost ten times what later ones do: functions are parsed, queries planned, catalogs read. The
+tests of the verbs are many and short, so the next one gets the database and the first connection of the one before. It
+gets new ones where that one changed more than rows (a function, a table, a setting of the database) or left a
+transaction open; and after `_TESTS_MAX` in any case, for deleted rows are not vacuumed away.
 """
 
 from __future__ import annotations

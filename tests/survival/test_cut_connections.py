@@ -89,11 +89,11 @@ async def test_the_reply_of_each_verb_is_lost(
     tasker = await client(fleet.dsn, [flow("large", "walk", "walk", "crawl")])
     fleet.start(dsn=proxy.dsn, **FOREVER)
     context = {"n": 1, "text": "x" * 100_000}
-    await all_ended(fleet.dsn, await _submitted(tasker, "large", 1, **context), within_s=20)
+    await all_ended(fleet.dsn, await _submitted(tasker, "large", 1, **context), within_s=90)
     proxy.lose_replies_to(f"tasker_engine.{verb}(", 3)
     proxy.cut()
     tasks = await _submitted(tasker, "large", 10, **context)
-    await all_ended(fleet.dsn, tasks, within_s=30)
+    await all_ended(fleet.dsn, tasks, within_s=90)
     await until(lambda: proxy.replies_lost >= 3, "three replies were lost")
     assert violations(fleet.dsn, fleet.ledger, tasks) == []
     assert _spent(fleet, tasks) == (1, 1, 0)
@@ -108,12 +108,12 @@ async def test_the_reply_of_open_session_is_lost(fleet: Fleet, client: Callable[
     """A worker whose session was ended opens a new one, however often the reply to that is lost."""
     tasker = await client(fleet.dsn, [flow("small", "walk")])
     fleet.start(dsn=proxy.dsn, **FOREVER)
-    await all_ended(fleet.dsn, await _submitted(tasker, "small", 1), within_s=20)
+    await all_ended(fleet.dsn, await _submitted(tasker, "small", 1), within_s=90)
     proxy.lose_replies_to("tasker_engine.open_session(", 3)
     proxy.cut()
     ask(fleet.dsn, "select tasker_engine.end_session(session_id, 'the test', false) from tasker_engine.sessions")
     tasks = await _submitted(tasker, "small", 10)
-    await all_ended(fleet.dsn, tasks, within_s=30)
+    await all_ended(fleet.dsn, tasks, within_s=90)
     assert proxy.replies_lost == 3
     assert violations(fleet.dsn, fleet.ledger, tasks) == []
 
@@ -131,7 +131,7 @@ async def test_connections_that_fall_silent(fleet: Fleet, client: Callable[..., 
     await until(lambda: fleet.ledger.count("end") > done, "handlers end meanwhile")
     await until(lambda: fleet.ledger.count("end") >= fleet.ledger.count("start"), "nothing runs any more")
     proxy.release()
-    await all_ended(fleet.dsn, tasks, within_s=30)
+    await all_ended(fleet.dsn, tasks, within_s=90)
     assert violations(fleet.dsn, fleet.ledger, tasks) == []
     assert _spent(fleet, tasks) == (1, 1, 0)
 
@@ -140,10 +140,10 @@ async def test_a_connection_that_the_network_forgot(fleet: Fleet, client: Callab
     """Connections that are dead although neither side was told are given up, and new ones work."""
     tasker = await client(fleet.dsn, [flow("slow", "walk")])
     fleet.start(dsn=proxy.dsn, **FOREVER)
-    await all_ended(fleet.dsn, await _submitted(tasker, "slow", 1), within_s=20)
+    await all_ended(fleet.dsn, await _submitted(tasker, "slow", 1), within_s=90)
     proxy.forget()
     tasks = await _submitted(tasker, "slow", 20)
-    await all_ended(fleet.dsn, tasks, within_s=30)
+    await all_ended(fleet.dsn, tasks, within_s=90)
     assert violations(fleet.dsn, fleet.ledger, tasks) == []
     assert _spent(fleet, tasks) == (1, 1, 0)
 
@@ -160,7 +160,7 @@ async def test_server_processes_are_terminated(fleet: Fleet, client: Callable[..
         done = fleet.ledger.count("end")
         await until(lambda done=done: fleet.ledger.count("end") > done + 8, "work goes on")
         assert ask(fleet.dsn, terminate)[0][0] > 0
-    await all_ended(fleet.dsn, tasks, within_s=30)
+    await all_ended(fleet.dsn, tasks, within_s=90)
     assert violations(fleet.dsn, fleet.ledger, tasks) == []
     assert _spent(fleet, tasks) == (1, 1, 0)
 

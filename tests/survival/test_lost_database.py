@@ -54,7 +54,7 @@ async def test_a_server_that_is_down_for_three_leases(
     await asyncio.to_thread(server.stop)
     await _pass(3 * LEASE_S)
     await asyncio.to_thread(server.restart)
-    await all_ended(own_database, tasks, within_s=30)
+    await all_ended(own_database, tasks, within_s=90)
     _is_untouched(fleet, tasks, sessions=2)
 
 
@@ -69,7 +69,7 @@ async def test_a_server_that_nobody_reaches_for_three_leases(fleet: Fleet, clien
         proxy.refuse()
         await _pass(3 * LEASE_S)
         proxy.accept()
-        await all_ended(fleet.dsn, tasks, within_s=30)
+        await all_ended(fleet.dsn, tasks, within_s=90)
         _is_untouched(fleet, tasks, sessions=2)
 
 
@@ -90,7 +90,7 @@ async def test_five_restarts_under_load(
         if way == "crash":
             await asyncio.to_thread(server.crash)
         await asyncio.to_thread(server.restart)
-    await all_ended(own_database, tasks, within_s=40)
+    await all_ended(own_database, tasks, within_s=90)
     _is_untouched(fleet, tasks, sessions=2)
 
 
@@ -118,7 +118,7 @@ async def test_a_worker_cut_off_alone_is_replaced(fleet: Fleet, client: Callable
         fleet.start(**SHORT_LEASE)
         await fleet.ready(2)
         proxy.refuse()
-        await all_ended(fleet.dsn, tasks, within_s=20)
+        await all_ended(fleet.dsn, tasks, within_s=90)
         proxy.accept()
         refused = "select coalesce(sum(stale_outcomes), 0) from tasker_engine.sessions"
         await until(lambda: ask(fleet.dsn, refused)[0][0] == 10, "ten late results were refused")

@@ -61,7 +61,7 @@ class Parent:
         await until(lambda: len(ask(self.dsn, query)) == count, f"{count} children work", within_s=60)
         return [row[0] for row in ask(self.dsn, query)]
 
-    async def code(self, within_s: float = 30) -> int:
+    async def code(self, within_s: float = 90) -> int:
         """Its exit code, once it has ended."""
         await until(lambda: self._process.poll() is not None, "it ends", within_s=within_s)
         return self._process.returncode
@@ -116,7 +116,7 @@ async def test_a_dead_child_is_replaced_and_its_session_ended_at_once(
     os.kill(first, signal.SIGKILL)
     await until(lambda: not is_alive(first), "it is dead")
     os.kill(second, signal.SIGKILL)
-    await all_ended(database, tasks, within_s=30)
+    await all_ended(database, tasks, within_s=90)
     assert {first, second}.isdisjoint(await parent.children(2))
     assert violations(database, ledger, tasks) == []
     reasons = {row[0] for row in ask(database, "select end_reason from tasker_engine.sessions where is_loss")}
@@ -154,7 +154,7 @@ async def test_a_second_sigterm_stops_at_once(
     """A second signal ends everything now, threads that never return included; their steps are ready for others, with
     all their tries."""
     tasker = await client(database, [flow("stuck", "stuck")])
-    parent = parent_of("--processes", str(processes))
+    parent = parent_of("--processes", str(processes), TASKER_DRAIN_S="3600")
     await parent.children(max(processes, 1))
     await _submitted(tasker, "stuck", 4)
     await until(lambda: ledger.count("start") == 4, "all are stuck")
@@ -162,7 +162,7 @@ async def test_a_second_sigterm_stops_at_once(
     begun = time.monotonic()
     await until(lambda: time.monotonic() - begun > 0.5, "the signal has arrived")
     parent.signal(signal.SIGTERM)
-    assert await parent.code(within_s=15) == 0
+    assert await parent.code(within_s=90) == 0
     assert _rows(database) == [("enqueued", 0, 0, False)]
 
 
@@ -178,7 +178,7 @@ async def test_children_of_a_killed_parent_drain(
     parent.signal(signal.SIGKILL)
     await parent.code()
     parent.gate.touch()
-    await until(lambda: not any(is_alive(pid) for pid in children), "they have ended", within_s=30)
+    await until(lambda: not any(is_alive(pid) for pid in children), "they have ended", within_s=90)
     query = "select distinct number, state::text, tries, losses from tasker_engine.steps"
     assert sorted(ask(database, query)) == [(1, "complete", 1, 0), (2, "enqueued", 0, 0)]
 
@@ -276,7 +276,7 @@ async def test_a_database_that_is_away_ends_no_parent(
     await until(lambda: time.monotonic() - waited > 3, "its successors cannot start")
     await asyncio.to_thread(server.restart)
     tasks = await _submitted(tasker, "flow", 3)
-    await all_ended(own_database, tasks, within_s=30)
+    await all_ended(own_database, tasks, within_s=90)
     parent.signal(signal.SIGTERM)
     assert await parent.code() == 0
     assert violations(own_database, ledger, tasks) == []

@@ -39,7 +39,7 @@ async def close(auto: Any = None, manager: Any = None, finance: Any = None) -> d
 
 async def _run(tasker: Tasker, **context: Any) -> TaskView:
     task = await tasker.submit("flow", namespace="tests", context=context)
-    return await tasker.wait(task.task_uuid, 10)
+    return await tasker.wait(task.task_uuid, 60)
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ async def test_a_decision_has_to_decide_and_no_other_step_may(start: Start) -> N
     assert "Decision.route" in (await _run(tasker)).errors["d"]["message"]
     other = await start("x", {"x": decides}, steps={"name": "other"})
     task = await other.submit("other", namespace="tests")
-    ended = await other.wait(task.task_uuid, 10)
+    ended = await other.wait(task.task_uuid, 60)
     assert "`type: decision`" in ended.errors["x"]["message"]

@@ -59,7 +59,7 @@ async def test_a_stop_that_takes_too_long_hands_back(start: Start, sql: Sql) -> 
     step = await sql.step(task.task_uuid)
     assert (step["state"], step["tries"], step["losses"], step["is_suspect"]) == ("enqueued", 0, 0, False)
     other = await start("a", {"a": a})
-    done = await other.wait(task.task_uuid, 10)
+    done = await other.wait(task.task_uuid, 60)
     assert (done.status, done.step("a").tries) == ("complete", 1)
 
 
@@ -122,7 +122,7 @@ async def test_nothing_is_left_behind(start: Start, sql: Sql) -> None:
 
     tasker = await start("a", {"a": a})
     task = await tasker.submit("flow", namespace="tests")
-    await tasker.wait(task.task_uuid, 10)
+    await tasker.wait(task.task_uuid, 60)
     await tasker.stop()
     query = """select count(*) = 0 from pg_stat_activity
                where datname = current_database() and pid <> pg_backend_pid() and application_name = 'tasker'"""

@@ -30,9 +30,9 @@ async def _outcome(start: Start, handler: Any, **options: Any) -> StepView:
     options.setdefault("steps", ONCE)
     tasker = await start("a; good", {"a": handler, "good": good}, **options)
     task = await tasker.submit("flow", namespace="tests")
-    step = (await tasker.wait(task.task_uuid, 15)).step("a")
+    step = (await tasker.wait(task.task_uuid, 60)).step("a")
     again = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(again.task_uuid, 15)).results["good"] == {"result": "good"}
+    assert (await tasker.wait(again.task_uuid, 60)).results["good"] == {"result": "good"}
     return step
 
 

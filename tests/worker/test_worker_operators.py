@@ -30,7 +30,7 @@ async def test_cancelling_reaches_a_running_handler(start: Start, sql: Sql) -> N
     answer = await tasker.cancel(task.task_uuid, actor="ada", reason="a mistake")
     assert answer["task_state"] == "cancelled"
     await until(lambda: seen == [True], "the handler was cancelled")
-    done = await tasker.wait(task.task_uuid, 5)
+    done = await tasker.wait(task.task_uuid, 30)
     assert (done.status, done.results) == ("cancelled", {})
     await until(lambda: tasker._worker.turns.is_idle, "the slot is free")  # type: ignore[union-attr]
     assert await sql.moves(task.task_uuid) == ["enqueued", "in_progress", "cancelled"]
@@ -77,7 +77,7 @@ async def test_a_handler_that_cleans_up_is_cancelled_once(start: Start, sql: Sql
     await running.wait()
     await tasker.cancel(task.task_uuid)
     await sql.beats(3)
-    await asyncio.wait_for(cleaned.wait(), 5)
+    await asyncio.wait_for(cleaned.wait(), 30)
 
 
 async def test_a_paused_task_finishes_what_runs_and_begins_nothing(start: Start, sql: Sql) -> None:
@@ -102,7 +102,7 @@ async def test_a_paused_task_finishes_what_runs_and_begins_nothing(start: Start,
     view = await tasker.get(task.task_uuid)
     assert (view.is_paused, view.step("b").state) == (True, "pending")
     await tasker.act("resume", task.task_uuid, actor="ada")
-    assert (await tasker.wait(task.task_uuid, 5)).results["b"] == {"result": "after the pause"}
+    assert (await tasker.wait(task.task_uuid, 30)).results["b"] == {"result": "after the pause"}
 
 
 async def _is(sql: Sql, task_uuid: Any, number: int, state: str) -> bool:
@@ -120,7 +120,7 @@ async def test_a_retry_by_hand_wakes_the_worker(start: Start) -> None:
 
     tasker = await start("a -> b", {"a": a, "b": a}, steps={"max_attempts": 1})
     task = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(task.task_uuid, 5)).status == "error"
+    assert (await tasker.wait(task.task_uuid, 30)).status == "error"
     works = True
     await tasker.act("retry", task.task_uuid, step="a", actor="ada")
     await until(lambda: _has_ended(tasker, task.task_uuid, "complete"), "the task is complete")
@@ -151,6 +151,6 @@ async def test_completing_a_running_step_by_hand_stops_its_handler(start: Start)
     task = await tasker.submit("flow", namespace="tests")
     await running.wait()
     await tasker.act("complete", task.task_uuid, step="a", actor="ada", result={"by": "hand"})
-    done = await tasker.wait(task.task_uuid, 5)
+    done = await tasker.wait(task.task_uuid, 30)
     assert done.results == {"a": {"by": "hand"}, "b": {"by": "hand"}}
-    await asyncio.wait_for(stopped.wait(), 5)
+    await asyncio.wait_for(stopped.wait(), 30)

@@ -53,7 +53,7 @@ async def test_one_outcome_that_is_refused_for_its_data_stops_no_other(start: St
     await sql.run(REFUSING.format(sqlstate=sqlstate))
     tasker, tasks = await _hundred(start, bad=37)
     for number, task in enumerate(tasks):
-        done = await tasker.wait(task, 15)
+        done = await tasker.wait(task, 60)
         assert done.status == ("error" if number == 37 else "complete")
     step = await sql.step(tasks[37])
     assert (step["state"], step["error"]["error_code"]) == ("error", "invalid_result")
@@ -68,10 +68,10 @@ async def test_an_outcome_that_cannot_be_recorded_now_is_kept(start: Start, sql:
     tasker, tasks = await _hundred(start, bad=62)
     for number, task in enumerate(tasks):
         if number != 62:
-            assert (await tasker.wait(task, 15)).status == "complete"
+            assert (await tasker.wait(task, 60)).status == "complete"
     assert await sql.state(tasks[62]) == "in_progress"
     await sql.run("drop trigger refuse on tasker_engine.steps")
-    done = await tasker.wait(tasks[62], 15)
+    done = await tasker.wait(tasks[62], 60)
     assert done.results == {"a": {"result": "bad"}}
 
 
@@ -84,7 +84,7 @@ async def test_a_database_that_can_do_nothing_loses_nothing(start: Start, sql: S
         await tasker.wait(tasks[5], 0.4)
     await sql.run("drop trigger refuse on tasker_engine.steps")
     for task in tasks:
-        assert (await tasker.wait(task, 15)).status == "complete"
+        assert (await tasker.wait(task, 60)).status == "complete"
     assert (await sql.step(tasks[5]))["tries"] == 1
 
 
@@ -152,7 +152,7 @@ async def test_a_claim_that_fails_is_tried_again(start: Start, sql: Sql) -> None
     with pytest.raises(WaitTimeout):
         await tasker.wait(task.task_uuid, 0.5)
     await sql.run(whole)
-    assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(task.task_uuid, 60)).status == "complete"
     assert len(await sql.sessions()) == 1
     assert body
 
@@ -161,6 +161,6 @@ async def test_outcomes_are_reported_in_few_calls(start: Start) -> None:
     """What ends at the same moment is reported in one call, not in a call each."""
     tasker, tasks = await _hundred(start, bad=-1)
     for task in tasks:
-        await tasker.wait(task, 15)
+        await tasker.wait(task, 60)
     assert tasker._worker.counts["outcomes"] == 100
     assert tasker._worker.counts["reports"] <= 10

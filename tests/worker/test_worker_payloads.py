@@ -56,7 +56,7 @@ async def test_results_cross_from_worker_to_worker(start: Start) -> None:
         await start(graph, handlers, queues=[queue])
     tasker = await start(graph, handlers, queues=["three"])
     task = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(task.task_uuid, 15)).results["both"] == {"result": [5, 200_000]}
+    assert (await tasker.wait(task.task_uuid, 60)).results["both"] == {"result": [5, 200_000]}
 
 
 async def test_a_handler_reads_ancestors_beyond_its_parents(start: Start) -> None:
@@ -77,12 +77,12 @@ async def test_a_handler_reads_ancestors_beyond_its_parents(start: Start) -> Non
     expected = {"a": {"number": 1}, "b": {"number": 2}, "c": {"number": 3}}
     both = await start(graph, handlers)
     task = await both.submit("flow", namespace="tests")
-    assert (await both.wait(task.task_uuid, 10)).results["d"] == expected
+    assert (await both.wait(task.task_uuid, 60)).results["d"] == expected
     await both.stop()
     await start(graph, handlers, queues=["one"])
     tasker = await start(graph, handlers, queues=["two"])
     task = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(task.task_uuid, 10)).results["d"] == expected
+    assert (await tasker.wait(task.task_uuid, 60)).results["d"] == expected
 
 
 async def test_declared_dependencies_beyond_parents_are_fetched(start: Start) -> None:
@@ -100,7 +100,7 @@ async def test_declared_dependencies_beyond_parents_are_fetched(start: Start) ->
 
     tasker = await start("a -> b -> c", {"a": a, "b": b, "c": c})
     task = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(task.task_uuid, 10)).results["c"] == {"result": 7}
+    assert (await tasker.wait(task.task_uuid, 60)).results["c"] == {"result": 7}
 
 
 async def test_a_task_from_bare_sql_is_checked_before_its_first_step(start: Start, sql: Sql) -> None:
@@ -117,9 +117,9 @@ async def test_a_task_from_bare_sql_is_checked_before_its_first_step(start: Star
     good, bad = (submit_call("flow", namespace="tests", context=context) for context in ({"n": 1}, {"n": "one"}))
     for call in (good, bad):
         await sql.connection.fetchrow(*call.numbered())
-    assert (await tasker.wait(good.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(good.task_uuid, 60)).status == "complete"
     assert seen == [(1, "EUR"), (1, "EUR")]
-    step = (await tasker.wait(bad.task_uuid, 10)).step("a")
+    step = (await tasker.wait(bad.task_uuid, 60)).step("a")
     assert (step.state, step.tries) == ("error", 1)
     assert (step.error or {})["error_code"] == "invalid_input"
 
@@ -148,7 +148,7 @@ async def test_what_cannot_be_loaded_fails_its_step_only(start: Start, sql: Sql)
     )
     tasker = await start("a", {"a": a}, steps={"backoff_base_ms": 1})
     for task in tasks:
-        done = await tasker.wait(task.task_uuid, 15)
+        done = await tasker.wait(task.task_uuid, 60)
         assert done.status == ("error" if task.task_uuid == broken else "complete")
     step = await sql.step(broken)
     assert step["tries"] == 3
@@ -170,7 +170,7 @@ async def test_a_template_of_a_newer_version_is_left_to_newer_workers(start: Sta
     )
     await until(lambda: _is_handed_back(sql, strange), "the step was handed back")
     task = await client.submit("flow", namespace="tests")
-    assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(task.task_uuid, 60)).status == "complete"
     assert (await sql.step(strange))["tries"] == 0
 
 
@@ -190,5 +190,5 @@ async def test_correlation_travels(start: Start) -> None:
 
     correlation_id = uuid4()
     task = await tasker.submit("flow", namespace="tests", correlation_id=correlation_id)
-    await tasker.wait(task.task_uuid, 10)
+    await tasker.wait(task.task_uuid, 60)
     assert seen == [(correlation_id, f"{task.task_uuid}:{name}", 1) for name in "ab"]

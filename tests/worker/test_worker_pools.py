@@ -53,7 +53,7 @@ async def test_async_handlers_run_on_the_loop_up_to_their_slots(start: Start) ->
     await until(lambda: gauge.inside == 3, "three handlers run")
     opened.set()
     for task in tasks:
-        assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+        assert (await tasker.wait(task.task_uuid, 60)).status == "complete"
     assert gauge.most == 3
     assert threads == {threading.get_ident()}
 
@@ -73,7 +73,7 @@ async def test_plain_handlers_run_in_threads_up_to_their_slots(start: Start) -> 
     await until(lambda: gauge.inside == 2, "two handlers run")
     gauge.gate.set()
     for task in tasks:
-        await tasker.wait(task.task_uuid, 10)
+        await tasker.wait(task.task_uuid, 60)
     assert gauge.most == 2
     assert all(name.startswith("tasker-step") for name in names)
 
@@ -99,7 +99,7 @@ async def test_full_threads_leave_async_slots_free(start: Start, sql: Sql) -> No
         assert await sql.state(task.task_uuid, 1) == "enqueued"
     gauge.gate.set()
     for task in (first, *others):
-        await tasker.wait(task.task_uuid, 10)
+        await tasker.wait(task.task_uuid, 60)
 
 
 async def _is_complete(sql: Sql, task_uuid: Any, number: int) -> bool:

@@ -26,7 +26,7 @@ async def test_a_session_beats_while_a_handler_blocks_the_loop(start: Start, sql
 
     tasker = await start("a", {"a": a}, lease_s=1.0)
     task = await tasker.submit("flow", namespace="tests")
-    done = await tasker.wait(task.task_uuid, 15)
+    done = await tasker.wait(task.task_uuid, 60)
     assert (done.status, done.step("a").attempt) == ("complete", 1)
     assert len(await sql.sessions()) == 1
 
@@ -77,7 +77,7 @@ async def test_a_session_that_others_ended_is_followed_by_a_new_one(start: Start
     await until(lambda: ran == [1], "the step runs")
     [session] = await sql.sessions()
     await sql.value("select tasker_engine.end_session($1, 'the test ends it', true)", session["session_id"])
-    done = await tasker.wait(task.task_uuid, 10)
+    done = await tasker.wait(task.task_uuid, 60)
     assert (done.status, done.step("a").attempt, done.step("a").tries) == ("complete", 2, 1)
     old, new = await sql.sessions()
     assert (old["end_reason"], new["ended_at"]) == ("the test ends it", None)
@@ -101,7 +101,7 @@ async def test_late_outcomes_of_an_ended_session_are_refused_and_counted(start: 
     [session] = await sql.sessions()
     await sql.value("select tasker_engine.end_session($1, 'the test ends it', false)", session["session_id"])
     other = await start("a", {"a": theirs})
-    assert (await other.wait(task.task_uuid, 10)).results == {"a": {"result": "theirs"}}
+    assert (await other.wait(task.task_uuid, 60)).results == {"a": {"result": "theirs"}}
     opened.set()
     await until(lambda: _here(tasker)["stale"] == 1, "the late outcome was refused")
     await until(lambda: _is_followed(sql), "a new session was opened")
@@ -149,10 +149,10 @@ async def test_a_step_that_another_attempt_still_runs_is_not_started_beside_it(s
     await until(lambda: _is_followed_once(sql), "a new session was opened")
     await sql.beats(2)
     opened.set()
-    assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(task.task_uuid, 60)).status == "complete"
     assert overlaps == []
     again = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(again.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(again.task_uuid, 60)).status == "complete"
     assert tasker._worker._slots.free()[0] == 1  # type: ignore[union-attr]
 
 

@@ -36,7 +36,7 @@ async def test_handlers_of_other_queues_need_not_be_here(start: Start) -> None:
     tasker = await start(graph, {"a": _nothing}, queues=["here"])
     other = await start(graph, {"b": _nothing}, queues=["there"])
     task = await tasker.submit("flow", namespace="tests")
-    assert (await other.wait(task.task_uuid, 10)).status == "complete"
+    assert (await other.wait(task.task_uuid, 60)).status == "complete"
     with pytest.raises(HandlerNotFound, match='"a"'):
         await start(graph, {"b": _nothing}, queues=["here"])
 
@@ -79,7 +79,7 @@ async def test_a_dependency_with_a_default_may_be_absent(start: Start) -> None:
     """A handler that several templates share may ask for what only some of them have, if it can do without."""
     tasker = await start("a", {"a": _reads_perhaps})
     task = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(task.task_uuid, 10)).results["a"] == {"result": True}
+    assert (await tasker.wait(task.task_uuid, 60)).results["a"] == {"result": True}
 
 
 async def test_templates_published_by_others_are_served(start: Start) -> None:
@@ -87,7 +87,7 @@ async def test_templates_published_by_others_are_served(start: Start) -> None:
     tasker = await start("a", {"a": _nothing, "b": _nothing})
     other = await start(template("b", name="later"), worker=False)
     task = await other.submit("later", namespace="tests")
-    assert (await other.wait(task.task_uuid, 10)).status == "complete"
+    assert (await other.wait(task.task_uuid, 60)).status == "complete"
     assert tasker.settings.poll_s < 1
 
 
@@ -107,7 +107,7 @@ async def test_a_client_runs_nothing(start: Start, sql: Sql) -> None:
     assert await sql.sessions() == []
     assert await sql.state(task.task_uuid) == "enqueued"
     await start("a", {"a": _nothing})
-    assert (await client.wait(task.task_uuid, 10)).status == "complete"
+    assert (await client.wait(task.task_uuid, 60)).status == "complete"
 
 
 async def test_workers_with_different_handlers_block_nobody(start: Start, sql: Sql) -> None:
@@ -120,7 +120,7 @@ async def test_workers_with_different_handlers_block_nobody(start: Start, sql: S
         assert await sql.state(task.task_uuid, 2) == "enqueued"
     await start(None, {"b": _nothing})
     for task in tasks:
-        assert (await client.wait(task.task_uuid, 10)).status == "complete"
+        assert (await client.wait(task.task_uuid, 60)).status == "complete"
 
 
 async def _is(sql: Sql, task_uuid: Any, number: int, state: str) -> bool:
@@ -141,7 +141,7 @@ async def test_a_busy_worker_still_looks_for_work(start: Start, sql: Sql) -> Non
     long = await tasker.submit("long", namespace="tests")
     await sql.beats(2)
     quiet = await sql.value("select task_id from tasker_engine.submit('tests', 'flow', null, null, array['{}'::jsonb])")
-    assert (await client.wait(quiet, 10)).status == "complete"
+    assert (await client.wait(quiet, 60)).status == "complete"
     assert (await client.get(long.task_uuid)).status == "steps_in_process"
     await client.cancel(long.task_uuid)
 
@@ -156,7 +156,7 @@ async def test_what_a_full_worker_left_is_taken_at_once(start: Start) -> None:
     handlers = dict.fromkeys(["root", "last", *(f"c{n}" for n in range(30))], step)
     tasker = await start(f"root -> {children} -> last", handlers, concurrency=3, poll_s=30)
     task = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(task.task_uuid, 60)).status == "complete"
 
 
 async def test_a_backlog_is_worked_off_without_a_poll(start: Start) -> None:
@@ -169,5 +169,5 @@ async def test_a_backlog_is_worked_off_without_a_poll(start: Start) -> None:
     client = await start(graph, worker=False)
     tasks = await client.submit_many("flow", [{}] * 300, namespace="tests")
     await start(None, dict.fromkeys("abcd", step), concurrency=20, poll_s=30)
-    ended = await asyncio.gather(*(client.wait(task.task_uuid, 15) for task in tasks))
+    ended = await asyncio.gather(*(client.wait(task.task_uuid, 60) for task in tasks))
     assert {task.status for task in ended} == {"complete"}

@@ -40,7 +40,7 @@ async def test_an_idle_worker_starts_what_its_process_submits(start: Start, call
     calls.clear()
     for _ in range(3):
         task = await tasker.submit("flow", namespace="tests")
-        assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+        assert (await tasker.wait(task.task_uuid, 60)).status == "complete"
     assert calls == {"submit_here": 3}
 
 
@@ -48,7 +48,7 @@ async def test_many_that_submit_at_once_hinder_nobody(start: Start, calls: Count
     """One goes with the worker, the others by themselves; every task is made once."""
     tasker = await start("a -> b", dict.fromkeys("ab", _nothing))
     tasks = await asyncio.gather(*(tasker.submit("flow", namespace="tests") for _ in range(40)))
-    ended = await asyncio.gather(*(tasker.wait(task.task_uuid, 15) for task in tasks))
+    ended = await asyncio.gather(*(tasker.wait(task.task_uuid, 60) for task in tasks))
     assert {task.status for task in ended} == {"complete"}
     assert len({task.task_uuid for task in tasks}) == 40
     assert calls["submit"] > 0
@@ -61,7 +61,7 @@ async def test_more_than_fit_go_the_ordinary_way(start: Start, calls: Counter[st
     tasks = await tasker.submit_many("flow", [{}] * 11, namespace="tests")
     assert (calls["submit"], calls["submit_here"]) == (1, 0)
     for task in tasks:
-        assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+        assert (await tasker.wait(task.task_uuid, 60)).status == "complete"
 
 
 async def test_what_is_refused_is_the_submitters_alone(start: Start) -> None:
@@ -73,7 +73,7 @@ async def test_what_is_refused_is_the_submitters_alone(start: Start) -> None:
     with pytest.raises(IdentityConflict):
         await tasker.submit("flow", namespace="tests", context={"n": 1}, idempotency_key="k")
     task = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(task.task_uuid, 60)).status == "complete"
 
 
 async def test_a_submitter_that_is_cancelled_leaves_the_worker_well(start: Start, sql: Sql) -> None:
@@ -85,7 +85,7 @@ async def test_a_submitter_that_is_cancelled_leaves_the_worker_well(start: Start
         impatient.cancel()
         await asyncio.gather(impatient, return_exceptions=True)
     task = await tasker.submit("flow", namespace="tests")
-    assert (await tasker.wait(task.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(task.task_uuid, 60)).status == "complete"
     query = "select count(*) from tasker_engine.tasks where state <> 'complete'"
 
     async def are_complete() -> bool:

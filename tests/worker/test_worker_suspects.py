@@ -56,7 +56,7 @@ async def test_a_suspect_runs_alone(start: Start, sql: Sql) -> None:
     others = await client.submit_many("flow", [{"n": n} for n in range(3, 20)], namespace="tests")
     opened.set()
     for task in (*suspects, *(other.task_uuid for other in others)):
-        assert (await tasker.wait(task, 15)).status == "complete"
+        assert (await tasker.wait(task, 60)).status == "complete"
     assert beside == [{0}, {1}, {2}]
     for task in suspects:
         step = await sql.step(task)
@@ -81,9 +81,9 @@ async def test_a_suspect_that_was_cancelled_while_it_waited_is_not_run(start: St
     await until(lambda: tasker._worker.turns._alone, "the worker has taken the suspect")  # type: ignore[union-attr]
     await client.cancel(suspect)
     opened.set()
-    assert (await tasker.wait(busy.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(busy.task_uuid, 60)).status == "complete"
     again = await client.submit("flow", namespace="tests", context={"n": 8})
-    assert (await tasker.wait(again.task_uuid, 10)).status == "complete"
+    assert (await tasker.wait(again.task_uuid, 60)).status == "complete"
     assert ran == [7, 8]
 
 
@@ -108,7 +108,7 @@ async def test_a_worker_that_drains_hands_a_waiting_suspect_back(start: Start, s
     step = await sql.step(suspect)
     assert (step["is_suspect"], step["tries"], step["losses"]) == (True, 0, 0)
     await start(None, {"a": a})
-    assert (await client.wait(suspect, 10)).status == "complete"
+    assert (await client.wait(suspect, 60)).status == "complete"
 
 
 async def _is(sql: Sql, task: UUID, state: str) -> bool:
@@ -130,13 +130,13 @@ async def test_a_suspect_beside_a_lingering_thread_takes_no_blame(start: Start, 
     steps = {"name": "stuck", "timeout_seconds": 0.2, "max_attempts": 1}
     tasker = await start("stuck", {"stuck": stuck, "a": a}, steps=steps)
     lingering = await tasker.submit("stuck", namespace="tests")
-    assert (await tasker.wait(lingering.task_uuid, 10)).status == "error"
+    assert (await tasker.wait(lingering.task_uuid, 60)).status == "error"
     _, [suspect] = await _suspects(start, sql, "a", 1)
     await running.wait()
     await sql.beats(3)
     assert (await sql.step(suspect))["started_at"] is None
     opened.set()
-    assert (await tasker.wait(suspect, 10)).status == "complete"
+    assert (await tasker.wait(suspect, 60)).status == "complete"
     release.set()
 
 
@@ -149,5 +149,5 @@ async def test_a_suspect_says_that_it_begins(start: Start, sql: Sql) -> None:
 
     client, [suspect] = await _suspects(start, sql, "a", 1)
     await start(None, {"a": a})
-    assert (await client.wait(suspect, 10)).status == "complete"
+    assert (await client.wait(suspect, 60)).status == "complete"
     assert begun != [None]

@@ -36,7 +36,7 @@ async def test_an_async_handler_is_cancelled_at_its_timeout(start: Start) -> Non
 
     tasker = await start("a", {"a": a}, steps={"timeout_seconds": 0.2, **NOW})
     task = await tasker.submit("flow", namespace="tests")
-    step = (await tasker.wait(task.task_uuid, 10)).step("a")
+    step = (await tasker.wait(task.task_uuid, 60)).step("a")
     assert (step.state, step.tries, step.result) == ("complete", 2, {"result": "in time"})
     assert (step.error or {})["error_type"] == "timeout"
     assert seen == ["cancelled True"]
@@ -62,7 +62,7 @@ async def test_an_async_handler_that_will_not_stop_times_out_all_the_same(start:
     await until(lambda: _has_timed_out(sql, task.task_uuid), "the timeout is recorded")
     assert not over.is_set()
     over.set()
-    done = await tasker.wait(task.task_uuid, 10)
+    done = await tasker.wait(task.task_uuid, 60)
     assert done.results == {"a": {"result": "the second"}}
 
 
@@ -89,8 +89,8 @@ async def test_a_thread_that_timed_out_keeps_its_slot_and_its_late_result_is_los
     await sql.beats(2)
     assert await sql.state(other.task_uuid) == "enqueued"
     release.set()
-    assert (await tasker.wait(other.task_uuid, 10)).status == "complete"
-    assert (await tasker.wait(slow.task_uuid, 10)).results == {"a": {"result": "in time"}}
+    assert (await tasker.wait(other.task_uuid, 60)).status == "complete"
+    assert (await tasker.wait(slow.task_uuid, 60)).results == {"a": {"result": "in time"}}
     assert len(ran) == 3
 
 
@@ -112,7 +112,7 @@ async def test_a_retry_waits_until_the_lingering_thread_has_returned(start: Star
     await until(lambda: _attempts(sql, task.task_uuid, 2), "the retry is granted, and handed back")
     assert (await sql.step(task.task_uuid))["tries"] == 1
     release.set()
-    done = await tasker.wait(task.task_uuid, 10)
+    done = await tasker.wait(task.task_uuid, 60)
     assert (done.status, done.step("a").tries) == ("complete", 2)
     assert overlaps == []
 
@@ -139,7 +139,7 @@ async def test_another_process_takes_the_retry_of_a_lingering_thread(start: Star
     task = await tasker.submit("flow", namespace="tests")
     await until(first.is_set, "the thread runs")
     await start("a", {"a": free}, steps=steps)
-    done = await tasker.wait(task.task_uuid, 10)
+    done = await tasker.wait(task.task_uuid, 60)
     release.set()
     assert done.results == {"a": {"result": "elsewhere"}}
 
@@ -221,4 +221,4 @@ async def test_the_database_learns_of_signs_of_life(start: Start, sql: Sql) -> N
     query = "select started_at - granted_at > interval '0.5 s' from tasker_engine.steps where task_id = $1"
     await until(lambda: sql.value(query, task.task_uuid), "the start moves on")
     over.set()
-    await tasker.wait(task.task_uuid, 10)
+    await tasker.wait(task.task_uuid, 60)

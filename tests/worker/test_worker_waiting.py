@@ -33,7 +33,7 @@ async def test_waiting_in_the_same_process_needs_no_poll(start: Start) -> None:
     tasker._waiters._ask = _never  # type: ignore[assignment]
     for _ in range(5):
         task = await tasker.submit("flow", namespace="tests")
-        assert (await tasker.wait(task.task_uuid, 5)).status == "complete"
+        assert (await tasker.wait(task.task_uuid, 30)).status == "complete"
 
 
 @pytest.mark.parametrize("graph", ["a -> b", "a, b", "a -> b, c"])
@@ -62,7 +62,7 @@ async def test_the_report_that_ends_a_task_brings_what_it_has_become(start: Star
             return await reading(task_uuid)
 
         tasker.get = counted  # type: ignore[method-assign]
-        waiting = asyncio.create_task(tasker.wait(task.task_uuid, 10))
+        waiting = asyncio.create_task(tasker.wait(task.task_uuid, 60))
         await until(lambda task=task: tasker._waiters.is_awaited(task.task_uuid))
         somebody_waits.set()
         found = await waiting
@@ -85,7 +85,7 @@ async def test_waiting_in_another_process_polls_once_for_all(start: Start) -> No
 
     client._waiters._ask = counted  # type: ignore[assignment]
     tasks = await client.submit_many("flow", [{}] * 50, namespace="tests")
-    waits = [asyncio.create_task(client.wait(task.task_uuid, 15)) for task in tasks]
+    waits = [asyncio.create_task(client.wait(task.task_uuid, 60)) for task in tasks]
     await until(lambda: bool(asked), "the first question was asked")
     await start("a", {"a": _nothing})
     assert {done.status for done in await asyncio.gather(*waits)} == {"complete"}
@@ -103,7 +103,7 @@ async def test_a_wait_that_is_over_says_that_the_task_goes_on(start: Start) -> N
     assert time.monotonic() - began < 2
     await until(lambda: not client._waiters._waiting, "nobody waits any more")
     await start("a", {"a": _nothing})
-    assert (await client.wait(task.task_uuid, 10)).status == "complete"
+    assert (await client.wait(task.task_uuid, 60)).status == "complete"
 
 
 async def test_wait_returns_on_error(start: Start) -> None:
@@ -114,7 +114,7 @@ async def test_wait_returns_on_error(start: Start) -> None:
 
     tasker = await start("a -> b", {"a": a, "b": _nothing})
     task = await tasker.submit("flow", namespace="tests")
-    done = await tasker.wait(task.task_uuid, 5)
+    done = await tasker.wait(task.task_uuid, 30)
     assert (done.status, done.errors["a"]["error_code"]) == ("error", "NO")
 
 
@@ -153,7 +153,7 @@ async def test_waits_survive_a_question_that_fails(start: Start) -> None:
     client._waiters._ask = failing  # type: ignore[assignment]
     task = await client.submit("flow", namespace="tests")
     await start("a", {"a": _nothing})
-    assert (await client.wait(task.task_uuid, 10)).status == "complete"
+    assert (await client.wait(task.task_uuid, 60)).status == "complete"
     assert len(failed) == 3
 
 
@@ -161,7 +161,7 @@ async def test_many_wait_for_one(start: Start) -> None:
     """Any number may wait for the same task, and each gets it."""
     tasker = await start("a", {"a": _nothing})
     task = await tasker.submit("flow", namespace="tests")
-    views = await asyncio.gather(*(tasker.wait(task.task_uuid, 5) for _ in range(20)))
+    views = await asyncio.gather(*(tasker.wait(task.task_uuid, 30) for _ in range(20)))
     assert {view.task_uuid for view in views} == {task.task_uuid}
 
 
@@ -178,11 +178,11 @@ def test_sync_tasker_does_the_same_without_await(database: str) -> None:
     handlers = [as_handler(a, "a")]
     with SyncTasker(database, templates=[template("a")], handlers=handlers, settings=settings()) as tasker:
         task = tasker.submit("flow", namespace="tests")
-        done = tasker.wait(task.task_uuid, 10)
+        done = tasker.wait(task.task_uuid, 60)
         assert (done.status, done.results) == ("complete", {"a": {"result": "sync"}})
         assert tasker.get(task.task_uuid).status == "complete"
         many = tasker.submit_many("flow", [{}, {}], namespace="tests")
-        assert {tasker.wait(one.task_uuid, 10).status for one in many} == {"complete"}
+        assert {tasker.wait(one.task_uuid, 60).status for one in many} == {"complete"}
         with pytest.raises(WaitTimeout):
             later = tasker.submit("flow", namespace="tests", delay_s=60)
             tasker.wait(later.task_uuid, 0.05)
