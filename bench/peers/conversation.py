@@ -35,7 +35,6 @@ class Sizes:
 
     scale: float = 1.0
     tasks_max: int = 1_000_000_000
-    seeded_max: int = 1_000_000_000
 
 
 async def measure(cell: Cell, entrant: Entrant, servers: Servers, sizes: Sizes) -> dict[str, Any]:
@@ -59,8 +58,6 @@ def _command(entrant: Entrant, plan: Mapping[str, Any]) -> list[str]:
 
 def _plan(cell: Cell, entrant: Entrant, servers: Servers, sizes: Sizes, dsn: str, folder: Path) -> Mapping[str, Any]:
     """What the driver's `Plan` is made of."""
-    given = dict(cell.plan)
-    given["seeded"] = min(int(given.get("seeded", 0)), sizes.seeded_max)
     found = program(entrant.needs) if entrant.needs in ("restate", "temporal") else None
     options = {**entrant.options, **servers.urls, "program": None if found is None else str(found)}
     return {
@@ -71,7 +68,7 @@ def _plan(cell: Cell, entrant: Entrant, servers: Servers, sizes: Sizes, dsn: str
         "ledger": str(folder / "ledger"),
         "folder": str(folder),
         "options": options,
-        **given,
+        **cell.plan,
     }
 
 

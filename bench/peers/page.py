@@ -2,8 +2,8 @@
 
     python bench/peers/page.py [RESULTS] [--docs FOLDER]
 
-Without RESULTS it takes the newest file of bench/results/peers. Lines of a small trial (`run.py --small`) are refused
-unless the page goes elsewhere than docs: such figures say nothing.
+Without RESULTS it takes the newest file of bench/results/peers, and where there is none the page says so. Lines of a
+small trial (`run.py --small`) are refused unless the page goes elsewhere than docs: such figures say nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cells import CELLS, LOWER, Cell
-from environments import HERE
-from page_texts import COSTS_TEXT, INTRODUCTION, SCENARIOS, WHY
+from environments import HERE, versions
+from page_texts import COSTS_TEXT, INTRODUCTION, METHODS, SCENARIOS, WHY
 from plots import bars, shown_as
-from results import Results, read
+from results import UNMEASURED, Results, read
 from roster import ABSENT, BY_NAME, ENTRANTS, Entrant, reason
 
 from tasker.model.errors import TaskerError
@@ -61,6 +61,7 @@ def _page(results: Results, drawn: set[str]) -> Iterable[str]:
     for scenario, text in SCENARIOS.items():
         cells = [cell for cell in CELLS if cell.scenario == scenario]
         yield f"\n## {scenario}: {text}\n"
+        yield f"{METHODS[scenario]}\n"
         yield from _table(results, cells)
         yield from _extra(results, cells)
         yield from _costs(results, cells)
@@ -68,6 +69,9 @@ def _page(results: Results, drawn: set[str]) -> Iterable[str]:
 
 
 def _machine(results: Results) -> Iterable[str]:
+    if results is UNMEASURED:
+        yield "**Not measured yet**: no run on a quiet machine is here. What follows says what is measured.\n"
+        return
     run = results.run
     machine = run["machine"]
     yield (
@@ -82,8 +86,10 @@ def _machine(results: Results) -> Iterable[str]:
 def _who(results: Results) -> Iterable[str]:
     yield "## Who, and what they store\n\n| | version | what is stored |\n|---|---|---|"
     for entrant in ENTRANTS:
-        known = results.run["peers"].get(entrant.name)
-        if known is None:
+        known = results.run.get("peers", {}).get(entrant.name)
+        if results is UNMEASURED:
+            yield f"| {entrant.title} | {versions(entrant.environment)} | {entrant.stores} |"
+        elif known is None:
             yield f"| {entrant.title} | | was not asked for in this run |"
         elif known["not_run"]:
             yield f"| {entrant.title} | {known['version']} | **could not be run**: {known['not_run']} |"
@@ -127,6 +133,9 @@ def _ratio(results: Results, cell: Cell, other: str) -> float | None:
 def _wins(results: Results) -> Iterable[str]:
     yield "## Where another is ahead\n"
     found = False
+    if results is UNMEASURED:
+        yield "Not known yet.\n"
+        return
     for cell in CELLS:
         order = ranked(results, cell)
         if not order or order[0][0] == OWN:
@@ -193,19 +202,22 @@ def _costs(results: Results, cells: Sequence[Cell]) -> Iterable[str]:
         yield ""
 
 
+def newest() -> Results:
+    """The last run that is kept; before the first, what says so."""
+    found = max(RESULTS.glob("*.jsonl"), default=None)
+    return UNMEASURED if found is None else read(found)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0, or 1 where there is nothing to make a page of."""
+    """0, or 1 where the results are not those of a measurement."""
     line = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     line.add_argument("results", nargs="?", help="a file of run.py")
     line.add_argument("--docs", default=str(DOCS), help="where the page and its plots go")
     options = line.parse_args(arguments)
     try:
-        found = Path(options.results) if options.results else max(RESULTS.glob("*.jsonl"), default=None)
-        if found is None:
-            raise TaskerError(f"there are no results in {RESULTS}: make them with bench/peers/run.py")
-        results = read(found)
-        if results.run["is_small"] and Path(options.docs).resolve() == DOCS:
-            raise TaskerError(f"{found} is a small trial: its figures say nothing. Give --docs to look at the page")
+        results = newest() if options.results is None else read(Path(options.results))
+        if results.run.get("is_small") and Path(options.docs).resolve() == DOCS:
+            raise TaskerError("This is a small trial: its figures say nothing. Give --docs to look at the page")
     except TaskerError as error:
         print(error, file=sys.stderr)
         return 1

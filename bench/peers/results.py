@@ -42,6 +42,10 @@ class Results:
         return [str(line["error"]) for line in self.lines.get((peer, cell.name), []) if "error" in line]
 
 
+UNMEASURED = Results({}, {})
+"""Before the first run."""
+
+
 def read(path: Path) -> Results:
     """A file of `run.py`. Raises TaskerError where it is not one."""
     first, *others = (orjson.loads(line) for line in path.read_bytes().splitlines())

@@ -9,7 +9,7 @@ from typing import Any
 from cells import Cell
 
 _GRAPHS = "no graphs of steps: only jobs that are each submitted"
-_NO_SEED = "its tables were not filled with a million finished tasks"
+_NO_SEED = "not measured here yet: nothing fills its tables with a million finished tasks"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,13 @@ _CHORDS: Mapping[str, str] = {
     "S1 tree": "steps that wait for some of those before them are neither chains nor chords",
     "S9": _NO_SEED,
 }
+_PREFECT: Mapping[str, str] = {
+    "S4": _DIRECT["S4"],
+    "S5": _DIRECT["S5"],
+    "S8": "nothing starts a flow anew that was called by a process which died",
+    "S9": _NO_SEED,
+}
+_ABSURD = "in PostgreSQL: the input and result of each task, each attempt, the result of each step"
 _RUNS_AT_ONCE = "it pushes each task to a worker at once: submitting was not measured apart"
 ENTRANTS = (
     Entrant(
@@ -53,6 +60,7 @@ ENTRANTS = (
         "tasker_peer.py",
         "tasker",
         "in PostgreSQL: input, result and every transition of each step",
+        cannot={"S9": "not measured here yet; beside itself with empty tables: `bench/growth.py`"},
     ),
     Entrant("dbos", "DBOS, direct", "dbos_peer.py", "dbos", _DBOS, {"mode": "direct"}, cannot=_DIRECT),
     Entrant("dbos-queued", "DBOS, queued", "dbos_peer.py", "dbos", _DBOS, {"mode": "queued"}, cannot={"S9": _NO_SEED}),
@@ -102,11 +110,28 @@ ENTRANTS = (
         needs="restate",
         cannot={"S8 restarted": "PostgreSQL has no part in it", "S9": _NO_SEED, "S4": _RUNS_AT_ONCE},
     ),
+    Entrant("absurd", "absurd, steps one by one", "absurd_peer.py", "absurd", _ABSURD, cannot={"S9": _NO_SEED}),
+    Entrant(
+        "absurd-tuned",
+        "absurd, polling every 10 ms",
+        "absurd_peer.py",
+        "absurd",
+        _ABSURD,
+        {"polling_s": 0.01},
+        cannot={"S9": _NO_SEED},
+    ),
+    Entrant(
+        "prefect",
+        "Prefect, flows called directly",
+        "prefect_peer.py",
+        "prefect",
+        "in PostgreSQL: the states of each flow and task; results in files",
+        cannot=_PREFECT,
+    ),
 )
 ABSENT: Mapping[str, str] = {
     "Temporal": "its development server is a download of its SDK; the one package that carries it has no binary that "
     "runs on this system",
-    "absurd": "its package carries the client, not the SQL that makes its tables",
 }
 """Peers that could not be run, with the reason that the page gives."""
 BY_NAME = {entrant.name: entrant for entrant in ENTRANTS}

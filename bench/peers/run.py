@@ -3,7 +3,7 @@
     python bench/peers/run.py [--peers NAME,NAME] [--cells S1,S2] [--repeats 5] [--small] [--install] [--out FILE]
 
 It installs each peer into build/peers (PyPI, npm), starts one PostgreSQL of its own with everything durable, and beside
-it RabbitMQ and Redis where they are installed (apt-get install rabbitmq-server redis-server). Then each cell is measured
+it RabbitMQ and Redis where they are installed (apt-get install rabbitmq-server redis-server). Then each cell is run
 for every peer before the next one, `--repeats` times over, each in a new database. It prints how long that will take
 before it begins. Lines go to bench/results/peers/DATE.jsonl; bench/peers/page.py makes the page of them.
 
@@ -34,7 +34,7 @@ from servers import Servers, running
 from tasker.model.errors import TaskerError
 
 RESULTS = HERE.parent / "results" / "peers"
-SMALL = Sizes(scale=0.1, tasks_max=6, seeded_max=100)
+SMALL = Sizes(scale=0.1, tasks_max=6)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

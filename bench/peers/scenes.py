@@ -123,7 +123,7 @@ async def offered(peer: Peer, plan: Plan) -> None:
     ledger = Ledger(plan.ledger)
     first_entry, first = ledger.size(), time.monotonic_ns()
     gap_ns = 1e9 / (most * plan.share)
-    while (spent := time.monotonic_ns() - first) < plan.seconds * 1e9:
+    while (spent := time.monotonic_ns() - first) < plan.seconds * 1e9 or len(due) < _ALONE_MIN:
         numbers = [run.next() for _ in range(int(spent / gap_ns) - len(due))]
         for number in numbers:
             due[number] = first + round(len(due) * gap_ns)

@@ -47,7 +47,6 @@ class Plan:
     work_ms: float = 0.0
     is_traced: bool = False
     share: float = 0.0
-    seeded: int = 0
     tasks_max: int = 1_000_000_000
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     worker: int | None = None

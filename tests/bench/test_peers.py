@@ -67,6 +67,14 @@ def test_a_small_trial_is_no_page_of_the_documentation(peers: dict[str, ModuleTy
     assert peers["page"].main([str(tmp_path / "run.jsonl")]) == 1
 
 
+def test_the_page_is_what_the_newest_results_make_of_it(peers: dict[str, ModuleType], tmp_path: Path) -> None:
+    """Nobody has edited the page or its plots, and no results lie there that it does not show."""
+    assert peers["page"].main(["--docs", str(tmp_path)]) == 0
+    for file in tmp_path.rglob("*.*"):
+        kept = ROOT / "docs" / file.relative_to(tmp_path)
+        assert kept.read_text() == file.read_text(), f"make {kept.name} again: python bench/peers/page.py"
+
+
 def test_every_reason_names_a_cell(peers: dict[str, ModuleType]) -> None:
     """What a peer cannot do is said of cells and scenarios that there are, and each program and requirement exists."""
     cells = peers["cells"].CELLS
