@@ -242,7 +242,12 @@ def test_in_ci_a_missing_component_is_a_failure(reason: str, exit_code: int, tmp
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "ci_skips", "test_it.py"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tests"), "PYTEST_ADDOPTS": ""},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "tests"),
+            "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "testing.md"
 BLOCKS: list[str] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+OF_OTHERS = ("schemathesis", "hypothesispytest", "xdist")
+"""Plugins of the project's own tests, which are slow to load and which a user of Tasker need not have."""
 BREAKERS: list[str] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "breakers.md").read_text(), re.DOTALL)
 
 
@@ -22,10 +24,11 @@ def python(*arguments: str, cwd: Path, path: list[Path]) -> subprocess.Completed
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TASKER", "COV"))
     }
+    without = f"-p no:{' -p no:'.join(OF_OTHERS)}"
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
-        env={**environment, "PYTHONPATH": os.pathsep.join(map(str, [ROOT / "src", *path]))},
+        env={**environment, "PYTEST_ADDOPTS": without, "PYTHONPATH": os.pathsep.join(map(str, [ROOT / "src", *path]))},
         capture_output=True,
         text=True,
         timeout=120,
