@@ -69,7 +69,7 @@ async def _claims(run: Run) -> None:
 async def _operators(run: Run) -> None:
     """C22: operators act on tasks while workers report, hand back and die; then random calls of every verb, after each
     of which engine and model must agree."""
-    rounds, stories = run.sized(40, 1), run.sized(1_000, 10)
+    rounds, stories = run.sized(40, 1), run.sized(1_000, 6)
     async with _engine(run) as (scene, engine):
         acts: Counter[str] = Counter()
         for _ in range(rounds):
