@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-START_S = 6.0
-"""About what a cell takes beside the seconds that are measured: a new database, processes that start and end."""
 LOWER, HIGHER = "lower", "higher"
 
 
@@ -23,20 +21,27 @@ class Cell:
     scene: str
     seconds: float
     plan: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    repeats_max: int = 5
+    """Scenes that take long are run less often, so that all of it stays below an hour."""
 
     @property
     def scenario(self) -> str:
         """Its first part: `S2`."""
         return self.name.partition(" ")[0]
 
+    @property
+    def work(self) -> str:
+        """What is run for it: cells that are the same here are two figures of one measurement."""
+        return f"{self.scenario} {self.scene} {self.plan}"
+
 
 def _alone(shape: str, title: str) -> Cell:
-    return Cell(f"S1 {shape}", f"{title}, alone", "p50_ms", "ms", LOWER, "alone", 1.5, {"shape": shape, "workers": 0})
+    return Cell(f"S1 {shape}", f"{title}, alone", "p50_ms", "ms", LOWER, "alone", 0.8, {"shape": shape, "workers": 0})
 
 
-def _rate(name: str, title: str, **plan: Any) -> Cell:
+def _rate(name: str, title: str, repeats_max: int = 5, seconds: float = 2, **plan: Any) -> Cell:
     given = {"shape": "chain", "workers": 2, **plan}
-    return Cell(name, title, "steps_per_second", "steps/s", HIGHER, "saturated", 3, given)
+    return Cell(name, title, "steps_per_second", "steps/s", HIGHER, "saturated", seconds, given, repeats_max)
 
 
 CELLS = (
@@ -55,7 +60,7 @@ CELLS = (
             "ms",
             LOWER,
             "alone",
-            1.5,
+            1,
             {"shape": f"fan_{width}", "workers": 2},
         )
         for width in (10, 100, 1000)
@@ -89,8 +94,9 @@ CELLS = (
             "ms",
             LOWER,
             "offered",
-            3,
+            2,
             {"shape": "chain", "workers": 2, "share": percent / 100},
+            repeats_max=3,
         )
         for percent in (50, 80)
     ),
@@ -101,8 +107,9 @@ CELLS = (
         "of 1",
         HIGHER,
         "soak",
-        6,
+        4,
         {"shape": "chain", "workers": 2},
+        repeats_max=3,
     ),
     *(
         Cell(
@@ -114,6 +121,7 @@ CELLS = (
             scene,
             10,
             {"shape": "chain", "workers": 2, "work_ms": 200.0, "is_traced": True},
+            repeats_max=3,
         )
         for scene, title in (
             ("killed", "Goes on after kill -9 of a worker"),
@@ -121,15 +129,15 @@ CELLS = (
         )
     ),
     _rate("S9 million", "Chains of 4 with a million finished tasks"),
-    _rate("S10 failing", "Chains of 4, a step of 10 % of the tasks fails once", fail_share=0.1),
+    _rate("S10 failing", "Chains of 4, a step of 10 % of the tasks fails once", repeats_max=3, fail_share=0.1),
     *(
-        _rate(f"S10 {title}", f"Chains of 4, payloads of {title}", payload_bytes=size)
+        _rate(f"S10 {title}", f"Chains of 4, payloads of {title}", repeats_max=3, seconds=1.5, payload_bytes=size)
         for title, size in (("100 B", 100), ("10 kB", 10_000), ("1 MB", 1_000_000))
     ),
     _rate("S11 single", "Tasks of one step", shape="single"),
 )
 
 
-def estimated_s(cell: Cell) -> float:
-    """About how long a cell takes for one peer."""
-    return START_S + cell.seconds * (2 if cell.scene == "offered" else 1)
+def estimated_s(cell: Cell, start_s: float) -> float:
+    """About how long a cell takes for one peer, on a machine that does nothing else."""
+    return start_s + cell.seconds * (1.5 if cell.scene == "offered" else 1)

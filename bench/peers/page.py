@@ -74,10 +74,13 @@ def _machine(results: Results) -> Iterable[str]:
         return
     run = results.run
     machine = run["machine"]
+    times = {(line["peer"], line["repeat"], line.get("took_s"), line["cell"][:3]) for line in results.all_lines()}
+    minutes = sum(one[2] or 0 for one in times) / 60
     yield (
-        f"Measured on {run['date']}: {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, "
-        f"{machine['system']}, Python {machine['python']}, PostgreSQL {run['postgres']}; load at the start "
-        f"{machine['load_at_start'][0]}. Medians of {run['repeats']}, from the lowest to the highest in brackets.\n"
+        f"Measured on {run['date']} in {minutes:.0f} minutes: {machine['cores']} cores ({machine['cpu']}), "
+        f"{machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}, PostgreSQL {run['postgres']}; "
+        f"load at the start {machine['load_at_start'][0]}. Medians of {run['repeats']} (S6, S7, S8 and S10: three at "
+        "most), from the lowest to the highest in brackets.\n"
     )
     if run["is_small"]:
         yield "**A small trial: these figures say nothing but that everything ran.**\n"
@@ -160,7 +163,7 @@ def _table(results: Results, cells: Sequence[Cell]) -> Iterable[str]:
 def shown(results: Results, entrant: Entrant, cell: Cell) -> str:
     """A median with its spread, or why there is none."""
     if why := reason(entrant, cell):
-        return f"cannot: {why}"
+        return f"none: {why}"
     values = results.figures(entrant.name, cell)
     errors = results.errors(entrant.name, cell)
     failed = f"; failed {len(errors)} times: {errors[0][:80]}" if errors else ""

@@ -38,14 +38,14 @@ SCENARIOS: Mapping[str, str] = {
 METHODS: Mapping[str, str] = {
     "S1": "From the call that submits until the submitter knows that the task is complete; one at a time, worker and "
     "client in one process where a peer can.",
-    "S2": "Tasks are submitted for three seconds so that the peer always has some hundreds of them (its `WINDOW`); "
+    "S2": "Tasks are submitted for two seconds so that the peer always has some hundreds of them (its `WINDOW`); "
     "the clock stops when its store calls the last one complete. Submitting is part of it. Each worker is a process.",
     "S3": "As S1, with two worker processes where a peer has such.",
     "S4": "While nobody works: one by one, then 500 a call, or a call each where a peer has none for many.",
     "S5": "From the call that submits until the handler begins, in a worker process that has nothing else to do.",
     "S6": "First the peer shows what it can do; then chains come at half, or four fifths, of that, on time and whether "
     "it keeps up or not. The time of each runs from the moment at which it was due.",
-    "S7": "As S2 for six seconds, while another session holds a snapshot open: the rate of the last third as a share "
+    "S7": "As S2 for four seconds, while another session holds a snapshot open: the rate of the last third as a share "
     "of the first third's.",
     "S8": "40 chains whose steps last 200 ms. A worker with steps under way is killed and another put in its place: "
     "the seconds until all that it had under way was begun again. Or PostgreSQL is stopped and started: the seconds "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -20,6 +20,10 @@ class Results:
 
     run: Mapping[str, Any]
     lines: Mapping[tuple[str, str], list[Mapping[str, Any]]]
+
+    def all_lines(self) -> Iterator[Mapping[str, Any]]:
+        """Those of all peers and cells."""
+        return (line for lines in self.lines.values() for line in lines)
 
     def figures(self, peer: str, cell: Cell, name: str | None = None) -> list[float]:
         """One figure of all repeats that have it, in order of size; by default the cell's own."""

@@ -4,8 +4,9 @@
 
 It installs each peer into build/peers (PyPI, npm), starts one PostgreSQL of its own with everything durable, and beside
 it RabbitMQ and Redis where they are installed (apt-get install rabbitmq-server redis-server). Then each cell is run
-for every peer before the next one, `--repeats` times over, each in a new database. It prints how long that will take
-before it begins. Lines go to bench/results/peers/DATE.jsonl; bench/peers/page.py makes the page of them.
+for every peer before the next one, `--repeats` times over (those that take long: three times), in a new database. It
+prints how long that will take before it begins. Lines go to bench/results/peers/DATE.jsonl; bench/peers/page.py makes
+the page of them.
 
 `--small` runs a few tasks a cell, to see that all of it works; such figures say nothing. docs/benchmarks.md explains
 what the figures are.
@@ -95,13 +96,15 @@ class _Board:
         sizes = SMALL if self._options.small else Sizes()
         for repeat in range(1, self._options.repeats + 1):
             found: dict[tuple[str, str], dict[str, Any]] = {}
-            for cell in cells:
+            for cell in (one for one in cells if repeat <= one.repeats_max):
                 for entrant in entrants:
                     if reason(entrant, cell) is not None:
                         continue
-                    same = (entrant.name, f"{cell.scene} {cell.plan}")
+                    same = (entrant.name, cell.work)
                     if same not in found:
-                        found[same] = await measure(cell, entrant, self._servers, sizes)
+                        began = time.monotonic()
+                        result = await measure(cell, entrant, self._servers, sizes)
+                        found[same] = {**result, "took_s": round(time.monotonic() - began, 1)}
                     self._note(entrant, cell, repeat, found[same])
 
     def _note(self, entrant: Entrant, cell: Cell, repeat: int, result: dict[str, Any]) -> None:
@@ -152,9 +155,10 @@ def _print_reasons(reasons: dict[str, str | None]) -> None:
 def _print_estimate(entrants: Sequence[Entrant], cells: Sequence[Cell], repeats: int) -> None:
     """How long each part will take."""
     parts: dict[str, float] = {}
-    for cell in cells:
-        count = sum(1 for entrant in entrants if reason(entrant, cell) is None)
-        parts[cell.scenario] = parts.get(cell.scenario, 0) + estimated_s(cell) * count * repeats
+    for cell in {cell.work: cell for cell in cells}.values():
+        able = [entrant for entrant in entrants if reason(entrant, cell) is None]
+        once = sum(estimated_s(cell, entrant.start_s) for entrant in able)
+        parts[cell.scenario] = parts.get(cell.scenario, 0) + once * min(repeats, cell.repeats_max)
     for scenario, seconds in parts.items():
         print(f"{scenario:4} about {seconds / 60:5.1f} min")
     print(f"all  about {sum(parts.values()) / 60:5.1f} min, {len(entrants)} peers, {repeats} repeats", flush=True)

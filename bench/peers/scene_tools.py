@@ -13,7 +13,7 @@ from ledger import Ledger
 from stage import Peer, Plan, hear, say
 
 PATIENCE_S = 60.0
-_WARM_TASKS = 8
+_WARM_TASKS, _WARM_STEPS = 8, 100
 _LOOK_S = 0.02
 
 
@@ -34,10 +34,11 @@ class Measured:
 
 async def warm_up(peer: Peer, plan: Plan) -> Measured:
     """Runs a few tasks through, says `ready`, and returns at `go`."""
-    for number in range(_WARM_TASKS):
+    tasks = max(2, min(_WARM_TASKS, _WARM_STEPS // len(graph(plan.shape))))
+    for number in range(tasks):
         [handle] = await peer.submit([number])
         await peer.wait(handle)
-    return await ready(plan, _WARM_TASKS)
+    return await ready(plan, tasks)
 
 
 async def ready(plan: Plan, already: int) -> Measured:

@@ -56,7 +56,7 @@ def test_the_page_says_who_is_ahead_and_what_could_not_be_expressed(
     assert "5.00 (4.00 to 9.00)" in text
     assert "| A chain of 4, alone: 2 times as good as the best other | 0.500 | **missed** |" in text
     assert "**A chain of 4, alone**: Restate, Python SDK, 2.00 times as good" in text
-    assert "cannot: no graphs of steps" in text
+    assert "none: no graphs of steps" in text
     assert "| 0.500 | 12.0 | 900 |  |" in text
     assert "<svg" in (tmp_path / "benchmarks" / "s1-chain.svg").read_text()
 
