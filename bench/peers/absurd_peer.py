@@ -103,8 +103,11 @@ class AbsurdPeer:
 
 
 async def _serve(plan: Plan) -> None:
-    polling = plan.options.get("polling_s", 0.25)
-    await application(plan).start_worker(concurrency=_CONCURRENCY, poll_interval=polling)
+    await application(plan).start_worker(
+        concurrency=_CONCURRENCY,
+        poll_interval=plan.options.get("polling_s", 0.25),
+        claim_timeout=plan.options.get("lease_s", 120),
+    )
 
 
 async def work(plan: Plan) -> None:

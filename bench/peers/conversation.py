@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 from cells import Cell
-from environments import HERE, interpreter, program
+from environments import HERE, interpreter, restate_server
 from machine import Spent, read_spent
 from roster import Entrant
 from servers import Servers
@@ -58,7 +58,7 @@ def _command(entrant: Entrant, plan: Mapping[str, Any]) -> list[str]:
 
 def _plan(cell: Cell, entrant: Entrant, servers: Servers, sizes: Sizes, dsn: str, folder: Path) -> Mapping[str, Any]:
     """What the driver's `Plan` is made of."""
-    found = program(entrant.needs) if entrant.needs in ("restate", "temporal") else None
+    found = restate_server() if entrant.needs == "restate" else None
     options = {**entrant.options, **servers.urls, "program": None if found is None else str(found)}
     return {
         "scene": cell.scene,

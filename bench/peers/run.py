@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -27,7 +28,7 @@ from typing import Any
 import orjson
 from cells import CELLS, Cell, estimated_s
 from conversation import Sizes, measure
-from environments import HERE, HOME, install, install_npm, program, versions
+from environments import HERE, HOME, install, install_npm, restate_server, versions
 from machine import describe
 from roster import BY_NAME, ENTRANTS, Entrant, reason
 from servers import Servers, running
@@ -40,6 +41,7 @@ SMALL = Sizes(scale=0.1, tasks_max=6)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, or 1 where something that should be measured could not."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended here too
     options = _options(arguments)
     entrants, cells = _chosen(options)
     reasons = {entrant.name: _prepare(entrant) for entrant in entrants}
@@ -128,8 +130,8 @@ def _prepare(entrant: Entrant) -> str | None:
             install_npm()
     except TaskerError as error:
         return f"it could not be installed: {str(error).splitlines()[0]}"
-    if entrant.needs in ("restate", "temporal") and program(entrant.needs) is None:
-        return "its server is in none of the packages that can be installed here"
+    if entrant.needs == "restate" and restate_server() is None:
+        return "npm carries no server for this system"
     places = {"rabbitmq": "/usr/lib/rabbitmq/bin/rabbitmq-server", "redis": "/usr/bin/redis-server"}
     if entrant.needs in places and not Path(places[entrant.needs]).exists():
         return f"{entrant.needs}-server is not installed"
