@@ -90,7 +90,7 @@ async def _stories(run: Run, stories: int) -> None:
 
 
 ROWS = [
-    RowOf("C20", "parents that end together", _fan_in, least_s=9, full_s=450),
+    RowOf("C20", "parents that end together", _fan_in, least_s=9, full_s=700),
     RowOf("C21", "sixteen claimers of 50,000 steps", _claims, least_s=9, full_s=70),
     RowOf("C22", "operators and workers race, in random interleavings", _operators, least_s=40, full_s=2000),
 ]
