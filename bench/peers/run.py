@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import orjson
@@ -41,7 +42,7 @@ SMALL = Sizes(scale=0.1, tasks_max=6)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, or 1 where something that should be measured could not."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended here too
+    signal.signal(signal.SIGTERM, _leave)  # so that what was started is ended here too
     options = _options(arguments)
     entrants, cells = _chosen(options)
     reasons = {entrant.name: _prepare(entrant) for entrant in entrants}
@@ -64,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(board.fill(present, cells))
     print(f"written to {out}")
     return 1 if board.errors else 0
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 class _Board:
