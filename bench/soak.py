@@ -8,10 +8,10 @@ backlogs that come at once. Then a transaction under REPEATABLE READ reads once 
 half that rate; then, with the snapshot still open, backlogs as in the beginning. At last the snapshot goes, everything
 is vacuumed, and a tenth of the tasks comes once more: tables whose rows come and go may not grow by that.
 
-The table has a row for each tenth of the time: tasks not complete, throughput, what a claim of one step takes, rows that
-are dead but cannot be removed, what the worker processes hold in memory, the size of the tables whose rows stay and
-of their indexes for each task that has ended, and of the tables whose rows pass. It takes the minutes that you give and
-two more, and about 10 MB of disk for each second.
+The table has a row for each tenth of the time: tasks not complete, throughput, what a claim of one step takes, rows
+that are dead but cannot be removed, what the worker processes hold in memory, the size of the tables whose rows stay
+and of their indexes for each task that has ended, and of the tables whose rows pass. It takes the minutes that you give
+and two more, and about 10 MB of disk for each second.
 """
 
 from __future__ import annotations
