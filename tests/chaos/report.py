@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,15 @@ class Report:
     late: list[str] = field(default_factory=list[str])
     """Figures that were not reached: a matter of the machine too, so nothing fails for them."""
     began: float = field(default_factory=time.monotonic, repr=False)
+
+    def add(self, found: Mapping[str, Any]) -> None:
+        """The counts of one part of a row, to those of the parts before."""
+        for name, count in found.items():
+            before = self.counts.get(name)
+            if isinstance(count, Mapping):
+                self.counts[name] = dict(Counter(before or {}) + Counter(count))
+            else:
+                self.counts[name] = (before or 0) + count
 
     def plan(self, planned: Counter[str], fired: Counter[str]) -> None:
         """Takes over what a nemesis has done."""

@@ -134,7 +134,7 @@ class Run:
     async def judge(self, scene: Scene) -> None:
         """Holds everything against the invariants."""
         views = await self._views(scene) if scene.of("server") else {}
-        self.report.counts["deaths"] = dict(scene.deaths)
+        self.report.add({"deaths": dict(scene.deaths)})
         self.watch.sampling.cancel()
         await scene.stop()
         for wire in self.wires:
@@ -160,7 +160,7 @@ class Run:
         if len(lost - poison) > max(1, LOST_SHARE_MAX * len(states)):
             self.report.violations.append(f"I1: {len(lost - poison)} tasks lost their workers once too often")
         stale = scene.ask("select coalesce(sum(stale_outcomes), 0)::int from tasker_engine.sessions")[0][0]
-        self.report.counts |= {
+        found: dict[str, Any] = {
             "tasks": len(states),
             "complete": states.count("complete"),
             "meant_to_fail": sum(seen.tasks[task]["state"] == "error" for task in ill | poison),
@@ -173,6 +173,7 @@ class Run:
             "views": len(seen.views),
             "answers": dict(scene.client.statuses),
         }
+        self.report.add(found)
 
     async def _views(self, scene: Scene) -> dict[str, dict[str, Row]]:
         tasks = [task for told in scene.client.told.values() for task in told]
