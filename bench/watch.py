@@ -75,7 +75,7 @@ def _tree_of(commit: str) -> Generator[Path]:
         words = ["git", "archive", commit, "src", "pyproject.toml"]
         archive = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)  # noqa: S603
         if archive.returncode:
-            raise ValueError(archive.stderr.decode())
+            raise ValueError(f"{commit}: {archive.stderr.decode()}")
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
             packed.extractall(folder)  # noqa: S202 - our own history
         yield Path(folder)
