@@ -74,6 +74,7 @@ async def _operators(run: Run) -> None:
         acts: Counter[str] = Counter()
         for _ in range(rounds):
             acts += await operate_among_workers(engine, run.chance)
+            engine.close_others()
         fired = Counter({"operator acts": acts.total(), "act was refused": acts["refused"]})
         run.report.plan(Counter({"operator acts": rounds * _ACTIONS, "act was refused": 1}), fired)
         await engine.close()

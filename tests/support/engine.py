@@ -51,6 +51,12 @@ class Engine:
             if not connection.is_closed():
                 connection.terminate()
 
+    def close_others(self) -> None:
+        """Closes all connections but the first."""
+        for connection in self._connections[1:]:
+            connection.terminate()
+        del self._connections[1:]
+
     async def connect(self, *, pinned: bool = True) -> Any:
         """A further connection, at the same clock; the engine closes it."""
         raw = await connect(self.dsn, pinned=pinned)
