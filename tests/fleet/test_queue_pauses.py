@@ -125,6 +125,20 @@ async def test_an_act_is_done_once(engine: Engine) -> None:
     assert (await on_queue(engine, "resume", queue="tests")).is_paused
 
 
+async def test_what_was_cancelled_waits_for_nobody(engine: Engine) -> None:
+    """A cancelled task's step is no longer counted among those that wait for a worker, or in a paused queue."""
+    await engine.publish("a")
+    tasks = [await engine.submit(), await engine.submit()]
+    await on_queue(engine, "pause")
+    figures = await FLEET.figures(engine.connection)
+    assert (figures.unserved_steps, figures.paused_steps) == (2, 2)
+    await engine.act("cancel", tasks[0])
+    figures = await FLEET.figures(engine.connection)
+    assert (figures.unserved_steps, figures.paused_steps) == (1, 1)
+    (queue,) = await FLEET.queues(engine.connection)
+    assert queue.ready == 1
+
+
 async def test_time_in_a_paused_queue_counts_against_nobody(engine: Engine) -> None:
     """A step of a paused queue neither fails for want of a worker nor becomes stale, and after the resume it has all
     its time again."""

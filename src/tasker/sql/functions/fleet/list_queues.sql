@@ -1,3 +1,14 @@
+-- waiting_in: how many of the first _count_max rows of a lane are steps that wait, and the time of the oldest one's task. Rows
+-- of steps that were cancelled or resolved since lie there until somebody passes them.
+create or replace function tasker_engine.waiting_in(_lane int, _bound bigint, _count_max int, out ready bigint, out born_at timestamptz)
+language sql stable set enable_indexscan = on set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  select count(*), min(w.born_at)
+  from (
+    select r.task_id, r.number, r.born_at from tasker_engine.ready r where r.lane = _lane and r.seq >= _bound
+    order by r.seq limit _count_max) w
+  join tasker_engine.steps s on s.task_id = w.task_id and s.number = w.number and s.state = 'enqueued'
+$$;
+
 -- list_queues: the queues of these namespaces (null: of all), with what lies in them and what is paused.
 --
 -- ready: steps that wait for a worker, counted up to _count_max; oldest_s: how old the task of the oldest one is; workers: living
@@ -27,9 +38,7 @@ begin
   cross join lateral (
     select coalesce(sum(r.ready), 0) as ready, min(r.born_at) as born_at
     from tasker_engine.lanes l
-    cross join lateral (
-      select count(*) as ready, min(w.born_at) as born_at
-      from (select r.born_at from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit _count_max) w) r
+    cross join lateral (select * from tasker_engine.waiting_in(l.lane, l.bound, _count_max)) r
     where l.channel_id = any (q.channels)) lying
   cross join lateral (
     select min(tasker_engine.pause_says(p, q.namespace)) filter (where p.handler is null) as paused,
@@ -68,22 +77,17 @@ declare
   paused int[] := tasker_engine.paused_channels();
 begin
   return query
-  with lying as (
-    select c.channel_id, sum(r.ready) as ready
-    from tasker_engine.channels c
-    join tasker_engine.lanes l on l.channel_id = c.channel_id
-    cross join lateral (
-      select count(*) as ready
-      from (select from tasker_engine.ready w where w.lane = l.lane and w.seq >= l.bound order by w.seq limit _count_max) w) r
-    group by c.channel_id having sum(r.ready) > 0),
-  judged as (
-    select l.ready, l.channel_id = any (paused) as is_paused, not exists (
+  with judged as materialized (
+    select c.channel_id, c.channel_id = any (paused) as is_paused, not exists (
       select from tasker_engine.session_channels sc join tasker_engine.sessions s on s.session_id = sc.session_id
-      where sc.channel_id = l.channel_id and s.ended_at is null) as is_unserved
-    from lying l),
+      where sc.channel_id = c.channel_id and s.ended_at is null) as is_unserved
+    from tasker_engine.channels c),
   waiting as (
-    select coalesce(sum(j.ready) filter (where j.is_unserved), 0) as unserved, coalesce(sum(j.ready) filter (where j.is_paused), 0) as paused
-    from judged j)
+    select coalesce(sum(r.ready) filter (where j.is_unserved), 0) as unserved, coalesce(sum(r.ready) filter (where j.is_paused), 0) as paused
+    from judged j
+    join tasker_engine.lanes l on l.channel_id = j.channel_id
+    cross join lateral (select * from tasker_engine.waiting_in(l.lane, l.bound, _count_max)) r
+    where j.is_paused or j.is_unserved)
   select least(_count_max, w.unserved)::int, least(_count_max, w.paused)::int,
     (select count(*)::int from tasker_engine.pauses p where p.ended_at is null),
     count(s.session_id) filter (where s.wanted is null)::int, count(s.session_id) filter (where s.wanted = 'paused')::int,
