@@ -114,7 +114,7 @@ async def test_who_goes_away_while_waiting_holds_nothing(
     query = "select max(turn) from tasker_engine.remote_sessions"
     await until(lambda: _is(serving, query, 1), "the turn waits")
     gone.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await calling
     [task] = await create(client)
     other = PlainWorker(client)
@@ -130,7 +130,7 @@ async def test_waiting_grants_nothing(client: httpx2.AsyncClient, plain: PlainWo
     """`wait` says that there may be work, and leaves it where it is."""
     assert await plain.asked("wait", {"wait": 0.01}) == {"woken": False}
     waiting = asyncio.create_task(plain.asked("wait", {"wait": 30}))
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while not waiting.done():
             await create(client)
             await asyncio.wait([waiting], timeout=0.2)

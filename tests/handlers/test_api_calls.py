@@ -184,7 +184,7 @@ async def test_a_call_takes_no_longer_than_the_step_has(server: Server, call: Ca
     """A step with 0.2 s left gives up its call then, though the handler would wait for 30 s."""
 
     def silent(_: Asked) -> Answer:
-        server.released.wait(10)
+        server.released.wait(60)
         return Answer()
 
     server.answer = silent

@@ -193,7 +193,7 @@ async def test_a_call_that_is_cancelled_leaves_no_connection_behind(server: Serv
 
     def silent(_: Any) -> Answer:
         loop.call_soon_threadsafe(arrived.set)
-        server.released.wait(10)
+        server.released.wait(60)
         return Answer()
 
     server.answer = silent
@@ -214,7 +214,7 @@ async def test_closing_lets_calls_end_and_later_calls_begin_anew(server: Server)
 
     def held(_: Any) -> Answer:
         loop.call_soon_threadsafe(arrived.set)
-        go.wait(10)
+        go.wait(60)
         return Answer(body={"n": len(server.asked)})
 
     server.answer = held

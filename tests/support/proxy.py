@@ -96,7 +96,7 @@ class Proxy:
             answer = work()
             return await answer if asyncio.iscoroutine(answer) else answer
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(60)
 
     async def _listen(self, port: int = 0) -> int:
         self._listener = await asyncio.start_server(self._connected, self._host, port)

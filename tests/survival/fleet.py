@@ -114,7 +114,7 @@ class Zygote:
         """Ends it, and with it every worker."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 class Fleet:

@@ -75,7 +75,7 @@ class Parent:
         """Whatever happened: nothing of it goes on."""
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
         assert self._process.stderr is not None
         self._process.stderr.close()
 
@@ -248,7 +248,7 @@ async def test_a_signal_while_a_child_is_being_made(monkeypatch: pytest.MonkeyPa
         return child
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         code, _ = await supervisor._live_once()
     assert code == -signal.SIGTERM
 

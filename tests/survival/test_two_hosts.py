@@ -67,7 +67,7 @@ class OtherHost:
         """Ends what runs there, and the host."""
         for process in self._processes:
             process.kill()
-            process.wait(10)
+            process.wait(60)
         subprocess.run(["ip", "link", "del", self._wire], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "del", self._name], check=False, capture_output=True)
 

@@ -132,7 +132,7 @@ def test_a_timeout_is_the_workers() -> None:
     returns = threading.Event()
 
     def plain():
-        returns.wait(10)
+        returns.wait(60)
 
     async def forever():
         import asyncio

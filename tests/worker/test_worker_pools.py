@@ -65,7 +65,7 @@ async def test_plain_handlers_run_in_threads_up_to_their_slots(start: Start) -> 
     def a() -> None:
         names.add(threading.current_thread().name)
         gauge.enter()
-        gauge.gate.wait(10)
+        gauge.gate.wait(60)
         gauge.leave()
 
     tasker = await start("a", {"a": a}, threads=2)
@@ -84,7 +84,7 @@ async def test_full_threads_leave_async_slots_free(start: Start, sql: Sql) -> No
 
     def slow() -> None:
         gauge.enter()
-        gauge.gate.wait(10)
+        gauge.gate.wait(60)
         gauge.leave()
 
     async def quick() -> str:

@@ -121,7 +121,7 @@ async def test_a_suspect_beside_a_lingering_thread_takes_no_blame(start: Start, 
     release, running, opened = threading.Event(), asyncio.Event(), asyncio.Event()
 
     def stuck() -> None:
-        release.wait(20)
+        release.wait(60)
 
     async def a() -> None:
         running.set()

@@ -78,7 +78,7 @@ async def test_a_thread_that_timed_out_keeps_its_slot_and_its_late_result_is_los
     def a(context: StepContext) -> str:
         ran.append(context.attempt)
         if context.get_input("is_slow") and context.tries == 0:
-            release.wait(20)
+            release.wait(60)
             return "too late"
         return "in time"
 
@@ -103,7 +103,7 @@ async def test_a_retry_waits_until_the_lingering_thread_has_returned(start: Star
             overlaps.append(context.attempt)
         inside.append(context.attempt)
         if context.tries == 0:
-            release.wait(20)
+            release.wait(60)
         inside.remove(context.attempt)
         return "done"
 
@@ -128,7 +128,7 @@ async def test_another_process_takes_the_retry_of_a_lingering_thread(start: Star
 
     def stuck() -> str:
         first.set()
-        release.wait(20)
+        release.wait(60)
         return "too late"
 
     async def free() -> str:
