@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 from api_server import Answer, Asked, Server, serving
-from conftest import build_context
+from support.contexts import build_context
 
 from tasker import ApiHandler, ApiResponse, StepContext
 from tasker.model.errors import PermanentError, RetryableError, StepTimeoutError

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 from api_server import Answer, Server, serving
-from conftest import build_context
+from support.contexts import build_context
 
 from tasker import ApiHandler, ApiResponse
 from tasker.handlers import egress

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from api_server import Answer, Server, serving
-from conftest import build_context
+from support.contexts import build_context
 from support.engine import Engine
 from support.templates import template
 from support.until import until

@@ -15,9 +15,9 @@ import httpx2
 import orjson
 import pytest
 from api_server import Answer, Server, serving
-from conftest import build_context
 from hypothesis import given
 from hypothesis import strategies as st
+from support.contexts import build_context
 
 from tasker import ApiHandler
 from tasker.handlers.api_errors import clean_excerpt, retry_after_s, status_error

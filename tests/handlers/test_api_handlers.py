@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from api_server import Answer, Server, serving
-from conftest import ContextBuilder, build_context
+from support.contexts import ContextBuilder, build_context
 
 from tasker import ApiHandler, ConfigurationError, PermanentError, api_handler, depends_on, inputs
 from tasker.handlers import as_handler

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from api_server import Answer, serving
-from conftest import ContextBuilder
+from support.contexts import ContextBuilder
 
 from tasker import inputs
 from tasker.handlers import api, as_handler, depends_on
