@@ -27,7 +27,7 @@ READY_S = 120.0
 _KILL_S = 5.0
 _GONE_S = 2.0
 """How long a server that nobody can reach, or whose postmaster is gone, may take to end or to appear."""
-_LAUNCH_S = 15.0
+_LAUNCH_S = 30.0
 """The same for one that we just launched, on a machine that may be very busy."""
 _FAST_STOP_S = 60.0
 _PROBE_S = 2.0
