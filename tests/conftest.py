@@ -19,6 +19,7 @@ for _name in ("DATABASE_URL", "TASKER_DATABASE_URL"):
 
 # The tests start hundreds of interpreters: compiled anew in each, Tasker's modules would cost more than most tests do.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # its handlers may hang in what is forked to start PostgreSQL
 sys.dont_write_bytecode = False
 
 
