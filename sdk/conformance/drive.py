@@ -88,7 +88,10 @@ async def run_case(
     if fault.get("stop"):
         async with start_worker():
             views = [await tasker.wait(one, WITHIN_S) for one in tasks]
-    return [problem for view in views for problem in judge(view, case["expect"])]
+    wrong = [problem for view in views for problem in judge(view, case["expect"])]
+    if wrong:
+        print(*await _story(tasker, tasks), sep="\n")
+    return wrong
 
 
 def judge(view: Any, expect: Mapping[str, Any]) -> list[str]:
@@ -105,6 +108,21 @@ def judge(view: Any, expect: Mapping[str, Any]) -> list[str]:
             if found != value:
                 wrong.append(f"{field} of step {name} is {found!r}, and not {value!r}")
     return [*wrong, *(f"step {name} ran" for name in expect.get("never", ()) if name in steps and steps[name].attempt)]
+
+
+async def _story(tasker: Tasker, tasks: Sequence[Any]) -> list[str]:
+    """What happened to the steps, and who ran them: for whoever has to find out why."""
+    connection = await connect(tasker.dsn, pinned=False)
+    try:
+        moves = await connection.fetch(
+            """select m.number, m.at, m.from_state, m.to_state, m.attempt, s.name, s.session_id, m.detail
+            from tasker_engine.transitions m left join tasker_engine.sessions s using (session_id)
+            where m.task_id = any ($1::uuid[]) order by m.at, m.task_id, m.number, m.seq""",
+            tasks,
+        )
+    finally:
+        await connection.close()
+    return [" ".join(map(str, ("step", *row))) for row in moves]
 
 
 async def _until_running(tasker: Tasker, task: Any) -> None:

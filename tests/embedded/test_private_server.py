@@ -61,8 +61,24 @@ def test_settings_are_the_servers(desk: Path, any_binaries: Binaries) -> None:
 
 def test_a_setting_that_postgresql_refuses_is_told(desk: Path, any_binaries: Binaries) -> None:
     """The error carries the end of the server's log, and nothing stays running."""
-    with pytest.raises(EmbeddedPostgresError, match=r"did not start on .*(?s:.*)no_such_setting"):
+    with pytest.raises(EmbeddedPostgresError, match=r"ended before it had started on .*(?s:.*)no_such_setting"):
         start_private(desk / "server", settings={"no_such_setting": "1"})
+
+
+def test_a_program_that_cannot_be_run_is_told(
+    desk: Path, any_binaries: Binaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says what the system said, and once it is mended the server starts."""
+    with start_private(desk / "server") as server:
+        server.stop()
+        with (
+            monkeypatch.context() as broken,
+            pytest.raises(EmbeddedPostgresError, match=r"ended before(?s:.*)not found"),
+        ):
+            broken.setattr(Binaries, "program", lambda _, name: f"/no/such/{name}")
+            server.restart()
+        server.restart()
+        assert query(server.dsn, "select 1") == 1
 
 
 def test_two_private_servers_know_nothing_of_each_other(desk: Path, any_binaries: Binaries) -> None:

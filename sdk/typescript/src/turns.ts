@@ -325,6 +325,7 @@ export class Turns {
     try {
       admitted = await this.admission.admit(session.session_uuid, answer, batch);
     } catch (error) {
+      if (session !== this.session) return; // another has begun meanwhile, and owes this one nothing
       // Nobody holds what was granted: the next turn says so, and is granted it again.
       if (troubleOf(error) === "unknown") this.sessionEnded = true;
       this.#isUncertain = true;

@@ -185,6 +185,23 @@ test("a session that has ended is left for another one, under which work goes on
   assert.equal(new Set(sessions).size, 3);
 });
 
+test("what a session before is answered late does not end the one that came after it", async () => {
+  const gateway = new Gateway();
+  let answerLate = (): void => {};
+  let loads = 0;
+  gateway.onTurn = ({ turn: number }) => turn(number === 1 ? { grants: [grant(1)] } : {});
+  gateway.onLoad = () => (loads++ ? {} : new Promise<number>((resolve) => (answerLate = () => resolve(404))));
+  gateway.onBeat = () => ({ session_ended: loads === 1 && gateway.asked("open").length === 1, gone: [] });
+  await gateway.run(quick, async () => {
+    await until(() => gateway.asked("open").length === 2);
+    const turns = gateway.asked("turn").length;
+    await until(() => gateway.asked("turn").length > turns);
+    answerLate();
+    await until(() => gateway.asked("turn").length > turns + 8);
+  });
+  assert.equal(gateway.asked("open").length, 2);
+});
+
 test("what a generator yields is saved before it goes on, and what it returns is the result", async () => {
   const gateway = new Gateway();
   granting(gateway, { grants: [grant(1)] }, { grants: [grant(2)] });

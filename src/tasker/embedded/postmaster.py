@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -27,8 +28,6 @@ READY_S = 120.0
 _KILL_S = 5.0
 _GONE_S = 2.0
 """How long a server that nobody can reach, or whose postmaster is gone, may take to end or to appear."""
-_LAUNCH_S = 30.0
-"""The same for one that we just launched, on a machine that may be very busy."""
 _FAST_STOP_S = 60.0
 _PROBE_S = 2.0
 _POLL_S = 0.005
@@ -36,9 +35,9 @@ _LOG_MAX_BYTES = 10_000_000
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 # $0 is the socket's folder. The shell's input is a pipe or nothing; its output is the server's lock, which the server
-# gets as descriptor 3.
-_SPAWN = 'log=$1; shift; "$@" 3>&1 1>>"$log" 2>&1 </dev/null & '
-_SPAWN_TIED = _SPAWN + 'exec >&-; read -r _; kill -QUIT "$!"; wait; rmdir -- "$0"'
+# gets as descriptor 3; what it has to complain about goes to the log, as the server's own words do.
+_SPAWN = 'exec 2>>"$1"; shift; "$@" 3>&1 1>&2 </dev/null & '
+_SPAWN_TIED = _SPAWN + 'exec >&- 2>/dev/null; read -r _; kill -QUIT "$!"; wait; rmdir -- "$0"'
 
 
 Answer = Literal["alive", "silent", "gone"]
@@ -153,7 +152,7 @@ def launch(
     shell = _spawn(place, folder, [binaries.program("postgres"), "-D", str(place.data), *options], tie)
     (place.run / "server.json").write_text(json.dumps({"version": binaries.version, "binaries": str(binaries.folder)}))
     try:
-        found = adopt(place, _LAUNCH_S)
+        found = adopt(place, math.inf)  # on a busy machine our own may take its time, as long as it lives
     except (KeyboardInterrupt, SystemExit):  # leave no server that has no user
         halt(place)
         raise
@@ -164,7 +163,7 @@ def launch(
         shell.wait()
     _remove_sockets(folder)
     raise EmbeddedPostgresError(
-        f"PostgreSQL {binaries.version} did not start on {place.data}. Its log, {place.log}, ends:\n"
+        f"PostgreSQL {binaries.version} ended before it had started on {place.data}. Its log, {place.log}, ends:\n"
         f"{_log_tail(place, log_start)}"
     )
 
