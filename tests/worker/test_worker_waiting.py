@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,6 +15,7 @@ from tasker import PermanentError, StepContext, SyncTasker
 from tasker.model.errors import TaskerError, TaskNotFound, WaitTimeout
 from tasker.model.ids import uuid7
 from tasker.model.task import TaskView
+from tasker.worker.waiters import Waiters
 
 
 async def _nothing() -> None:
@@ -34,6 +35,28 @@ async def test_waiting_in_the_same_process_needs_no_poll(start: Start) -> None:
     for _ in range(5):
         task = await tasker.submit("flow", namespace="tests")
         assert (await tasker.wait(task.task_uuid, 30)).status == "complete"
+
+
+async def test_only_who_has_waited_for_a_while_is_asked_for() -> None:
+    """Tasks that this process ends at once cost no query, however many there are; others are asked for meanwhile."""
+    asked: list[UUID] = []
+
+    async def ask(tasks: Sequence[UUID]) -> list[tuple[UUID, str]]:
+        asked.extend(tasks)
+        return []
+
+    waiters, elsewhere = Waiters(ask), uuid4()
+    long = asyncio.create_task(waiters.wait(elsewhere))
+    while asked.count(elsewhere) < 20:
+        here = uuid4()
+        short = asyncio.create_task(waiters.wait(here))
+        await asyncio.sleep(0.002)
+        waiters.resolve([(here, "complete")])
+        assert (await short).state == "complete"
+    assert len(asked) < 30, "but for those that a busy machine held up"
+    waiters.resolve([(elsewhere, "complete")])
+    await long
+    await waiters.close()
 
 
 @pytest.mark.parametrize("graph", ["a -> b", "a, b", "a -> b, c"])

@@ -29,13 +29,16 @@ class Waiters:
     def __init__(self, ask: Callable[[Sequence[UUID]], Awaitable[list[tuple[UUID, str]]]]) -> None:
         self._ask = ask
         self._waiting: dict[UUID, list[asyncio.Future[Ended]]] = {}
+        self._due_at: dict[UUID, float] = {}
         self._poll: asyncio.Task[None] | None = None
         self._wait_s = POLL_FIRST_S
 
     async def wait(self, task_id: UUID) -> Ended:
         """How the task ended."""
-        future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Ended] = loop.create_future()
         self._waiting.setdefault(task_id, []).append(future)
+        self._due_at.setdefault(task_id, loop.time() + POLL_FIRST_S)
         self._wait_s = POLL_FIRST_S
         if self._poll is None or self._poll.done():
             self._poll = asyncio.create_task(self._poll_until_empty())
@@ -71,15 +74,21 @@ class Waiters:
             futures.remove(future)
         if not futures:
             self._waiting.pop(task_id, None)
+            self._due_at.pop(task_id, None)
 
     async def _poll_until_empty(self) -> None:
         while True:
             await asyncio.sleep(self._wait_s)
             if not self._waiting:
                 return
+            now = asyncio.get_running_loop().time()
+            # What this process has only just begun to wait for it most likely ends itself.
+            due = [task_id for task_id, at in self._due_at.items() if at <= now]
+            if not due:
+                continue
             self._wait_s = min(self._wait_s * 1.5, POLL_MAX_S)
             try:
-                self.resolve(await self._ask(list(self._waiting)))
+                self.resolve(await self._ask(due))
             except CONNECTION_ERRORS:
                 self._wait_s = POLL_MAX_S
             except DatabaseError as error:
