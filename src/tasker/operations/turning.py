@@ -17,7 +17,7 @@ from tasker.settings import Settings
 from tasker.store.connection import Connection, Pool, connect, create_pool, unavailable
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.store.verbs import Verbs
-from tasker.worker.log import log
+from tasker.worker.log import log, words
 from tasker.worker.net import Net
 
 T = TypeVar("T")
@@ -112,6 +112,6 @@ class Turning:
             try:
                 await self.ask_once(net.draw)
             except (DatabaseUnavailable, DatabaseError, TimeoutError, *CONNECTION_ERRORS) as error:
-                log.warning("a sweep failed; the next one follows", error=str(error) or type(error).__name__)
+                log.warning("a sweep failed; the next one follows", error=words(error))
                 net.later()
             await asyncio.sleep(max(0.0, net.next_at - time.monotonic()))

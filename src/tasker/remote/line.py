@@ -29,7 +29,7 @@ from tasker.model.errors import (
     TurnSuperseded,
 )
 from tasker.store.errors import RefusedElsewhere
-from tasker.worker.log import log
+from tasker.worker.log import log, words
 
 AWAIT_S = 20.0
 _PAUSE_S = 1.0
@@ -122,7 +122,7 @@ class Line(ABC):
             try:
                 found = await self.ask(self._session(), "wait", {"wait": AWAIT_S}, wait_s=AWAIT_S)
             except (OSError, TimeoutError, TaskerError, RefusedElsewhere) as error:
-                log.debug("cannot wait for work; polling finds it", error=str(error))
+                log.debug("cannot wait for work; polling finds it", error=words(error))
                 await asyncio.sleep(_PAUSE_S)
                 continue
             if found["woken"]:

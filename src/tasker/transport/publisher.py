@@ -24,7 +24,7 @@ from tasker.store.messages import Message
 from tasker.transport.broker import ANSWER_S, BROKER_ERRORS, Broker
 from tasker.transport.rounds import Rounds
 from tasker.transport.topology import EVENTS, declare_event_queue, declare_events, declare_step_queue
-from tasker.worker.log import log
+from tasker.worker.log import log, words
 
 SENT_MAX = 500
 LEASE_S = 1.5
@@ -65,7 +65,7 @@ class Publisher:
                 await messages.leave_outbox(connection, self._owner, schema=self._schema)
                 await connection.close()
             except Exception as error:
-                log.warning("could not leave the outbox; its lease will end", error=str(error))
+                log.warning("could not leave the outbox; its lease will end", error=words(error))
 
     def wake(self) -> None:
         """Something may lie in the outbox."""

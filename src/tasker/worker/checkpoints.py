@@ -15,7 +15,7 @@ from tasker.store.connection import Connection
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError, refusal
 from tasker.store.verbs import Verbs
 from tasker.worker.held import Held
-from tasker.worker.log import log
+from tasker.worker.log import log, words
 from tasker.worker.way import Way
 
 BATCH_MAX = 200
@@ -77,7 +77,7 @@ class Checkpoints:
                 if isinstance(error, DatabaseError) and refusal(error) == "data":
                     self._refuse(batch, error)
                     continue
-                log.warning("checkpoints could not be saved; trying again", error=str(error) or type(error).__name__)
+                log.warning("checkpoints could not be saved; trying again", error=words(error))
                 if self._connection is not None and isinstance(error, (*CONNECTION_ERRORS, TimeoutError)):
                     self._connection.terminate()
                 await asyncio.sleep(_TROUBLE_PAUSE_S)

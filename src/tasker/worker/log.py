@@ -16,3 +16,8 @@ class _Log:
 
 
 log = cast("FilteringBoundLogger", _Log())
+
+
+def words(error: BaseException) -> str:
+    """What an error says, or at least what it is."""
+    return str(error) or type(error).__name__

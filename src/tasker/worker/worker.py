@@ -28,7 +28,8 @@ from tasker.worker.executor import Executor
 from tasker.worker.heartbeat import Heartbeat, Pulse
 from tasker.worker.held import POOLS, Held
 from tasker.worker.host import end_dead_neighbours, host_name
-from tasker.worker.log import log
+from tasker.worker.log import log, words
+from tasker.worker.pulses import Pulses
 from tasker.worker.slots import Slots
 from tasker.worker.submissions import Answer, Prepare
 from tasker.worker.turns import Turns, Views, unheard
@@ -97,8 +98,7 @@ class Worker:
         self.turns.executor = self._executor
         self._is_open = False
         self._next_session = uuid4()  # kept until it is open: a lost reply leaves no second session behind
-        self._stale_said = self._stale_saying = 0
-        self._announcing: list[tuple[Held, float]] = []
+        self._pulses = Pulses(self.turns)
         self.idle_peers = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
@@ -213,7 +213,7 @@ class Worker:
                     log.warning("the database did not answer in time", seconds=call_s)
                     call_s = min(call_s * 2, _CALL_MAX_S)
                 elif isinstance(error, CONNECTION_ERRORS):
-                    log.warning("the database connection was lost", error=str(error))
+                    log.warning("the database connection was lost", error=words(error))
                 else:
                     # A traceback only of what is not the database's: it would show the values of users' steps.
                     log.error(
@@ -253,7 +253,7 @@ class Worker:
             try:
                 await self._open_session(connection)
             except (*CONNECTION_ERRORS, TimeoutError) as error:
-                log.warning("the database connection was lost", error=str(error))
+                log.warning("the database connection was lost", error=words(error))
                 connection.terminate()
                 connection = await self._way.connect_with_patience(call_timeout_s=self._call_s)
             else:
@@ -299,7 +299,7 @@ class Worker:
                     pass
                 await connection.close()
         except Exception as error:
-            log.warning("could not end the session; its lease will", error=str(error) or type(error).__name__)
+            log.warning("could not end the session; its lease will", error=words(error))
         connection.terminate()
 
     def _notified(self, *_: object) -> None:
@@ -309,26 +309,10 @@ class Worker:
 
     def _pulse(self) -> Pulse | None:
         """Called in the heartbeat's thread."""
-        if not self._is_open:
-            return None
-        now = time.monotonic()
-        running = self.turns.running()
-        self._stale_saying = self.turns.counts["stale"]
-        self._announcing = [(held, held.alive_at) for held in running if held.started_at and not held.is_announced]
-        return Pulse(
-            self.turns.session,
-            self.turns.is_idle,
-            self._stale_saying - self._stale_said,
-            [(held.task_id, held.number, held.attempt, now - alive_at) for held, alive_at in self._announcing],
-            [(held.task_id, held.number, held.attempt) for held in running],
-        )
+        return self._pulses.next() if self._is_open else None
 
     def _heard_in_thread(self, session: int, reply: Reply, channels: list[tuple[int, str]]) -> None:
-        """What was said has arrived; a session that has ended took no note of it."""
-        if not reply.session_ended:
-            self._stale_said = self._stale_saying
-        for held, alive_at in self._announcing:
-            held.is_announced = held.alive_at == alive_at
+        self._pulses.arrived(session_ended=reply.session_ended)
         assert self._loop is not None  # noqa: S101 - the heartbeat starts after the loop
         with suppress(RuntimeError):  # the loop is closed: the process ends
             self._loop.call_soon_threadsafe(self._heard, session, reply, channels)

@@ -23,7 +23,7 @@ from tasker.store.connection import connect
 from tasker.store.errors import CONNECTION_ERRORS
 from tasker.store.verbs import Verbs
 from tasker.worker.host import host_name
-from tasker.worker.log import log
+from tasker.worker.log import log, words
 
 RESTART_FIRST_S, RESTART_MAX_S = 0.1, 1.0
 SHORT_LIFE_S = 5.0
@@ -133,7 +133,7 @@ async def end_sessions(dsn: str | None, pid: int, reason: str, *, is_loss: bool)
         finally:
             await connection.close()
     except (*CONNECTION_ERRORS, TaskerError) as error:
-        log.warning("could not end the session of a dead worker process", pid=pid, error=str(error))
+        log.warning("could not end the session of a dead worker process", pid=pid, error=words(error))
         return False
     return True
 
