@@ -6,6 +6,8 @@ from support.engine import Engine
 from support.session import Session
 
 GRACE_S = 5
+LOOK_S = 2
+"""The sweep looks for them no more often than that."""
 
 
 async def _pass(engine: Engine, seconds: int, *workers: Session) -> None:
@@ -41,7 +43,7 @@ async def test_the_last_overrun_ends_the_step(engine: Engine) -> None:
     worker = await engine.session()
     await worker.beat(*await worker.claim())
     await engine.sweep_all()
-    await _pass(engine, 2 + GRACE_S, worker)
+    await _pass(engine, 1 + GRACE_S + LOOK_S, worker)
     assert await engine.state(task) == "error"
     assert (await engine.step(task, "a"))["error"]["error_type"] == "timeout"
 
@@ -101,7 +103,7 @@ async def test_a_new_attempt_starts_anew(engine: Engine) -> None:
 
 
 async def test_an_overrun_of_many_is_taken_in_one_sweep(engine: Engine) -> None:
-    """All overdue attempts of a session are taken, those of a busy task with the next sweep."""
+    """All overdue attempts of a session are taken, those of a busy task when the sweep looks again."""
     await engine.publish("a", timeout_seconds=1, max_attempts=1)
     tasks = await engine.submit_many(30)
     worker, operator = await engine.session(), await engine.connect()
@@ -109,7 +111,7 @@ async def test_an_overrun_of_many_is_taken_in_one_sweep(engine: Engine) -> None:
     await engine.sweep_all()
     async with operator.transaction():
         await operator.execute("select from tasker_engine.tasks where task_id = $1 for update", tasks[7])
-        await _pass(engine, 2 + GRACE_S, worker)
+        await _pass(engine, 1 + GRACE_S + LOOK_S, worker)
         assert [task for task in tasks if await engine.state(task) != "error"] == [tasks[7]]
-    await engine.sweep_all()
+    await _pass(engine, LOOK_S, worker)
     assert await engine.state(tasks[7]) == "error"

@@ -1,42 +1,44 @@
 -- raise_bounds: claims begin to look at a lane's bound, so that they need not pass rows that are gone but, because some
 -- snapshot is open, cannot be removed. A bound rises to what had been handed out at some sweep before, once every
 -- transaction of that time is over, so that no row can appear below it; for one that stays open longer than ten seconds it
--- does not wait. What such a one commits below is found by a look below, every few seconds, and moved up.
+-- does not wait. What such a one commits below is found by look_around, every few seconds, and moved up.
+--
+-- Each rise leaves a version of the lane's row that cannot be removed either, and that every claim passes from then on. So
+-- only bounds with more than a thousand such rows behind them rise.
 create or replace function tasker_engine.raise_bounds(_now timestamptz) returns void language plpgsql set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
 declare
   sweep tasker_engine.sweeps;
-  began timestamptz := clock_timestamp();
+  lane record;
+  head bigint;
+  passed bigint := tasker_engine.ready_rows_passed();
   last_seq bigint;
-  strays int;
 begin
   select * into sweep from tasker_engine.sweeps;
-  if pg_snapshot_xmin(pg_current_snapshot()) >= sweep.seen_before or _now - sweep.seen_at > interval '10 s' then
-    with next as (
-      select l.lane, least(sweep.seq_seen, coalesce(h.seq, sweep.seq_seen)) as bound
-      from tasker_engine.lanes l
-      left join lateral (
-        select r.seq from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit 1) h on true
-      where l.bound < sweep.seq_seen - 1000)
-    update tasker_engine.lanes l set bound = n.bound from next n where l.lane = n.lane and n.bound > l.bound + 1000;
-    last_seq := (select q.last_value from tasker_engine.ready_seq_seq q);
-    -- The snapshot of a later statement: whoever has taken a number until now began before it.
-    update tasker_engine.sweeps set seq_seen = last_seq, seen_at = _now, seen_before = pg_snapshot_xmax(pg_current_snapshot());
-  end if;
-  if _now - sweep.looked_below_at < make_interval(secs => greatest(2, sweep.looked_below_s * 50)) then
+  if pg_snapshot_xmin(pg_current_snapshot()) < sweep.seen_before and _now - sweep.seen_at <= interval '10 s' then
     return;
   end if;
-  with stray as (
-    delete from tasker_engine.ready r using (
-      select b.lane, b.seq from tasker_engine.lanes l
-      cross join lateral (
-        select r.lane, r.seq from tasker_engine.ready r where r.lane = l.lane and r.seq < l.bound
-        order by r.seq limit 2000 for update skip locked) b) b
-    where r.lane = b.lane and r.seq = b.seq
-    returning r.lane, r.task_id, r.number, r.born_at),
-  moved as (
-    insert into tasker_engine.ready (lane, task_id, number, born_at) select lane, task_id, number, born_at from stray)
-  select count(*) into strays from stray;
-  if strays < 2000 then
-    update tasker_engine.sweeps set looked_below_at = _now, looked_below_s = extract(epoch from clock_timestamp() - began);
+  perform count(h.seq)
+  from tasker_engine.lanes l
+  cross join lateral (
+    select r.seq from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit 1) h
+  where l.bound < sweep.seq_seen - 1000;
+  if tasker_engine.ready_rows_passed() - passed > 1000 then
+    for lane in select l.lane, l.bound from tasker_engine.lanes l where l.bound < sweep.seq_seen - 1000 order by l.lane loop
+      passed := tasker_engine.ready_rows_passed();
+      select r.seq into head from tasker_engine.ready r where r.lane = lane.lane and r.seq >= lane.bound order by r.seq limit 1;
+      if tasker_engine.ready_rows_passed() - passed > 1000 then
+        update tasker_engine.lanes l set bound = greatest(l.bound, least(sweep.seq_seen, head)) where l.lane = lane.lane;
+      end if;
+    end loop;
   end if;
+  last_seq := (select q.last_value from tasker_engine.ready_seq_seq q);
+  -- The snapshot of a later statement: whoever has taken a number until now began before it.
+  update tasker_engine.sweeps set seq_seen = last_seq, seen_at = _now, seen_before = pg_snapshot_xmax(pg_current_snapshot());
+end $$;
+
+-- ready_rows_passed: how many rows of the lanes this server process has come by, those that are gone included. It does not
+-- move where the statistics of the server are off (track_counts); then bounds do not rise.
+create or replace function tasker_engine.ready_rows_passed() returns bigint language plpgsql volatile as $$
+begin
+  return pg_stat_get_xact_tuples_returned('tasker_engine.ready_pkey'::regclass);
 end $$;

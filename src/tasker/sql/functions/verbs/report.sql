@@ -16,8 +16,7 @@ returns setof tasker_engine.reply language plpgsql as $$
 declare
   turn int := tasker_engine.begin_turn(_session);
   is_growing boolean := _kinds && array['batched', 'expanded'] or 65536 <= any (_numbers);
-  held tasker_engine.held_task[];
-  locked uuid[]; cursors jsonb[];
+  held tasker_engine.held_task[]; locked uuid[]; cursors jsonb[];
   recorded_tasks uuid[]; recorded_numbers int[];  -- what this call has recorded
   done_tasks uuid[]; done_numbers int[];  -- what satisfies its children from now on
   undone_tasks uuid[]; undone_numbers int[]; undone_changes tasker_engine.task_change[];  -- what failed

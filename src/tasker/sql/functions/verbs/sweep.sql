@@ -43,9 +43,9 @@ begin
         where s.ended_at is not null limit 4) g;
   promoted := tasker_engine.promote_due('-infinity', 500, _now);
   resumed := tasker_engine.sweep_pauses(_now);
-  overdue := tasker_engine.fail_overdue(100, _now);
   unserved := tasker_engine.fail_unserved(100, _now);
   perform tasker_engine.raise_bounds(_now);
+  overdue := tasker_engine.look_around(100, _now);
   judged := tasker_engine.fill_dlq(200, _now);
   perform tasker_engine.find_stale(50, _now);
   driven := tasker_engine.drive_jobs(20, _now);
