@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LOWER, HIGHER = "lower", "higher"
+FLOODS = 5
+"""How often a database with a million finished tasks is flooded: it is filled once."""
+FILL_S = 120.0
+"""About what filling it takes."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,17 @@ CELLS = (
             ("restarted", "Goes on after the database restarted"),
         )
     ),
-    _rate("S9 million", "Chains of 4 with a million finished tasks"),
+    Cell(
+        "S9 million",
+        "Chains of 4 with a million finished tasks",
+        "steps_per_second",
+        "steps/s",
+        HIGHER,
+        "crowded",
+        2,
+        {"shape": "chain", "workers": 2, "finished": 1_000_000},
+        repeats_max=1,
+    ),
     _rate("S10 failing", "Chains of 4, a step of 10 % of the tasks fails once", repeats_max=3, fail_share=0.1),
     *(
         _rate(f"S10 {title}", f"Chains of 4, payloads of {title}", repeats_max=3, seconds=1.5, payload_bytes=size)
@@ -140,4 +154,6 @@ CELLS = (
 
 def estimated_s(cell: Cell, start_s: float) -> float:
     """About how long a cell takes for one peer, on a machine that does nothing else."""
+    if cell.scene == "crowded":
+        return start_s + FILL_S + cell.seconds * FLOODS
     return start_s + cell.seconds * (1.5 if cell.scene == "offered" else 1)

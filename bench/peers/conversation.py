@@ -6,16 +6,19 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
-from cells import Cell
+from cells import FLOODS, Cell
 from environments import HERE, interpreter, restate_server
+from filling import fill
+from graphs import graph
 from machine import Spent, read_spent
 from roster import Entrant
 from servers import Servers
@@ -24,6 +27,7 @@ from tasker.model.errors import TaskerError
 from tasker.store.connection import Connection, connect
 
 CELL_MAX_S = 240.0
+_FILL_MAX_S = 1200.0
 _LINE_MAX = 2**20
 _TAIL = 600
 _GOODBYE_S = 15.0
@@ -35,6 +39,7 @@ class Sizes:
 
     scale: float = 1.0
     tasks_max: int = 1_000_000_000
+    finished_max: int = 1_000_000
 
 
 async def measure(cell: Cell, entrant: Entrant, servers: Servers, sizes: Sizes) -> dict[str, Any]:
@@ -44,7 +49,7 @@ async def measure(cell: Cell, entrant: Entrant, servers: Servers, sizes: Sizes) 
         with tempfile.TemporaryDirectory(prefix="peers-", ignore_cleanup_errors=True) as folder:
             async with _database(admin, servers) as dsn:
                 plan = _plan(cell, entrant, servers, sizes, dsn, Path(folder))
-                talk = _Talk(servers, dsn, Path(folder))
+                talk = _Talk(servers, dsn, Path(folder), partial(_fill, dsn, entrant, plan))
                 return await talk.hold(_command(entrant, plan))
     except (TaskerError, OSError, TimeoutError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
@@ -68,8 +73,14 @@ def _plan(cell: Cell, entrant: Entrant, servers: Servers, sizes: Sizes, dsn: str
         "ledger": str(folder / "ledger"),
         "folder": str(folder),
         "options": options,
+        "floods": FLOODS,
         **cell.plan,
+        "finished": min(cell.plan.get("finished", 0), sizes.finished_max),
     }
+
+
+async def _fill(dsn: str, entrant: Entrant, plan: Mapping[str, Any]) -> None:
+    await fill(dsn, entrant.program, plan["finished"], len(graph(plan["shape"])))
 
 
 @asynccontextmanager
@@ -96,8 +107,8 @@ def _next_number() -> int:
 class _Talk:
     """The lines of one driver, and what it asks for."""
 
-    def __init__(self, servers: Servers, dsn: str, folder: Path) -> None:
-        self._servers, self._dsn, self._folder = servers, dsn, folder
+    def __init__(self, servers: Servers, dsn: str, folder: Path, fill: Callable[[], Awaitable[None]]) -> None:
+        self._servers, self._dsn, self._folder, self._fill = servers, dsn, folder, fill
         self._before: Spent | None = None
         self._holder: Connection | None = None
         self._is_restarted = False
@@ -116,8 +127,8 @@ class _Talk:
                 limit=_LINE_MAX,
             )
         try:
-            async with asyncio.timeout(CELL_MAX_S):
-                found = await self._answer(self._process)
+            async with asyncio.timeout(CELL_MAX_S) as limit:
+                found = await self._answer(self._process, limit)
         except TimeoutError:
             found = {"error": f"it was not over in {CELL_MAX_S:.0f} s"}
         finally:
@@ -126,7 +137,7 @@ class _Talk:
             found["log"] = self._last_words()
         return found
 
-    async def _answer(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
+    async def _answer(self, process: asyncio.subprocess.Process, limit: asyncio.Timeout) -> dict[str, Any]:
         if process.stdout is None:
             raise TaskerError("the driver was started without a pipe for what it says")
         async for line in process.stdout:
@@ -136,7 +147,9 @@ class _Talk:
                 self._before = await self._spent(process.pid)
                 self._say("go")
             elif "ask" in message:
+                limit.reschedule(asyncio.get_running_loop().time() + _FILL_MAX_S)
                 await self._do(message["ask"])
+                limit.reschedule(asyncio.get_running_loop().time() + CELL_MAX_S)
                 self._say("done")
             else:
                 return {"figures": message["figures"], **await self._costs(process.pid, message["figures"])}
@@ -155,6 +168,8 @@ class _Talk:
             self._holder = await connect(self._dsn, pinned=False)
             await self._holder.execute("begin isolation level repeatable read")
             await self._holder.fetchval("select count(*) from pg_class")
+        elif what == "fill":
+            await self._fill()
         elif what == "release_snapshot" and self._holder is not None:
             await self._holder.close()
         else:

@@ -52,7 +52,8 @@ METHODS: Mapping[str, str] = {
     "until a step begins once it answers. Leases are the defaults unless a "
     "name says otherwise. What is not complete "
     "when nothing has moved for 45 seconds is counted as such: some peers go on only when their process starts anew.",
-    "S9": "As S2, after a million finished tasks were put into the tables.",
+    "S9": "As S2, five times over in tables with a million finished tasks: copies of one that has run. The clock stops "
+    "when the last handler has ended; that the store has all of them as complete is asked afterwards.",
     "S10": "As S2, two worker processes: with a step of each tenth task that fails once and is retried at once, and "
     "with inputs and results of a given size in each step.",
     "S11": "As S2 with tasks of one step, which is what plain queues are for.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -28,7 +28,7 @@ class Results:
     def figures(self, peer: str, cell: Cell, name: str | None = None) -> list[float]:
         """One figure of all repeats that have it, in order of size; by default the cell's own."""
         found = (line.get("figures", {}).get(name or cell.figure) for line in self.lines.get((peer, cell.name), []))
-        return sorted(value for value in found if value is not None)
+        return sorted(value for one in found for value in spread(one))
 
     def value(self, peer: str, cell: Cell, name: str | None = None) -> float | None:
         """Its median."""
@@ -44,6 +44,13 @@ class Results:
     def errors(self, peer: str, cell: Cell) -> list[str]:
         """What went wrong, a text for each repeat that has no figures."""
         return [str(line["error"]) for line in self.lines.get((peer, cell.name), []) if "error" in line]
+
+
+def spread(figure: Any) -> Sequence[float]:
+    """The values of a figure: one, several of one measurement, or none."""
+    if figure is None:
+        return []
+    return [figure] if isinstance(figure, int | float) else list[float](figure)
 
 
 UNMEASURED = Results({}, {})

@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from types import FrameType
 from typing import Any
 
@@ -31,13 +32,14 @@ from cells import CELLS, Cell, estimated_s
 from conversation import Sizes, measure
 from environments import HERE, HOME, install, install_npm, restate_server, versions
 from machine import describe
+from results import spread
 from roster import BY_NAME, ENTRANTS, Entrant, reason
 from servers import Servers, running
 
 from tasker.model.errors import TaskerError
 
 RESULTS = HERE.parent / "results" / "peers"
-SMALL = Sizes(scale=0.1, tasks_max=6)
+SMALL = Sizes(scale=0.1, tasks_max=6, finished_max=1000)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,8 +120,8 @@ class _Board:
         self._write({"peer": entrant.name, "cell": cell.name, "repeat": repeat, **result})
         figures = result.get("figures")
         self.errors += figures is None
-        value = None if figures is None else figures.get(cell.figure)
-        shown = result.get("error") or ("none" if value is None else f"{value:,.2f} {cell.unit}")
+        values = spread(None if figures is None else figures.get(cell.figure))
+        shown = result.get("error") or (f"{median(values):,.2f} {cell.unit}" if values else "none")
         print(f"{time.strftime('%H:%M:%S')} {repeat} {cell.name:16} {entrant.name:20} {shown}", flush=True)
 
     def _write(self, line: dict[str, Any]) -> None:

@@ -34,11 +34,16 @@ class Measured:
 
 async def warm_up(peer: Peer, plan: Plan) -> Measured:
     """Runs a few tasks through, says `ready`, and returns at `go`."""
+    return await ready(plan, await run_some(peer, plan))
+
+
+async def run_some(peer: Peer, plan: Plan) -> int:
+    """Runs a few tasks through; how many."""
     tasks = max(2, min(_WARM_TASKS, _WARM_STEPS // len(graph(plan.shape))))
     for number in range(tasks):
         [handle] = await peer.submit([number])
         await peer.wait(handle)
-    return await ready(plan, tasks)
+    return tasks
 
 
 async def ready(plan: Plan, already: int) -> Measured:
@@ -48,9 +53,10 @@ async def ready(plan: Plan, already: int) -> Measured:
     return Measured(plan, already, Ledger(plan.ledger).size())
 
 
-async def until_finished(peer: Peer, run: Measured) -> None:
-    """Returns when the peer's own store has all tasks as complete. Raises after a minute in which nothing moved."""
-    wanted, seen, moved_at = run.already + run.submitted, -1, time.monotonic()
+async def until_finished(peer: Peer, run: Measured, wanted: int | None = None) -> None:
+    """Returns when the peer's own store has all tasks as complete, or as many as wanted. Raises after a minute in which
+    nothing moved."""
+    wanted, seen, moved_at = wanted or run.already + run.submitted, -1, time.monotonic()
     while (now := await peer.finished()) < wanted:
         if now != seen:
             seen, moved_at = now, time.monotonic()

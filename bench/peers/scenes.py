@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import killing
 from graphs import graph
 from ledger import BEGUN, Ledger
-from scene_tools import Measured, finish, percentiles, ready, until_finished, warm_up
+from scene_tools import PATIENCE_S, Measured, finish, percentiles, ready, run_some, until_finished, warm_up
 from stage import Peer, Plan, ask
 
 _LOOK_S = 0.005
@@ -45,6 +45,36 @@ async def saturated(peer: Peer, plan: Plan) -> None:
     await until_finished(peer, run)
     steps = run.submitted * len(graph(plan.shape))
     finish(run, {"steps_per_second": steps / (time.perf_counter() - began), "window": peer.WINDOW})
+
+
+async def crowded(peer: Peer, plan: Plan) -> None:
+    """S9: the same several times over, in tables filled with copies of a task of the warm-up.
+
+    Counting a million rows takes a while: the clock stops when the last handler has ended, and the peer's store is
+    asked once afterwards.
+    """
+    tasks = await run_some(peer, plan)
+    await until_finished(peer, Measured(plan, tasks, 0))
+    await ask("fill")
+    run = await ready(plan, tasks)
+    before = await peer.finished()
+    rates: list[float] = []
+    for _ in range(plan.floods):
+        first, began = run.submitted, time.perf_counter()
+        await _flood(peer, plan, run, began + plan.seconds)
+        await _until_handled(plan, run)
+        if run.submitted > first:
+            rates.append((run.submitted - first) * len(graph(plan.shape)) / (time.perf_counter() - began))
+    await until_finished(peer, run, before + run.submitted)
+    finish(run, {"steps_per_second": rates})
+
+
+async def _until_handled(plan: Plan, run: Measured) -> None:
+    """Returns when all handlers have ended."""
+    ledger, wanted = Ledger(plan.ledger), run.submitted * len(graph(plan.shape))
+    async with asyncio.timeout(PATIENCE_S):
+        while ledger.size() - run.first_entry < wanted:  # noqa: ASYNC110 - other processes write it
+            await asyncio.sleep(_LOOK_S)
 
 
 async def soak(peer: Peer, plan: Plan) -> None:
@@ -141,6 +171,7 @@ Scene = Callable[[Peer, Plan], Awaitable[None]]
 SCENES: Mapping[str, Scene] = {
     "alone": alone,
     "saturated": saturated,
+    "crowded": crowded,
     "soak": soak,
     "submit": submit,
     "pick_up": pick_up,

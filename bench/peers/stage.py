@@ -47,6 +47,8 @@ class Plan:
     work_ms: float = 0.0
     is_traced: bool = False
     share: float = 0.0
+    finished: int = 0
+    floods: int = 0
     tasks_max: int = 1_000_000_000
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     worker: int | None = None
