@@ -47,7 +47,7 @@ def test_a_worker_is_paused_resumed_and_drained_from_elsewhere(
     shop: Shell, worker: subprocess.Popen[bytes], request: pytest.FixtureRequest
 ) -> None:
     """Paused it takes nothing, resumed it works, drained it ends with 0 and no other takes its place."""
-    (found,) = _until(lambda: [one for one in shop.ok("worker", "list")["workers"] if one["version"]])
+    (found,) = _until(lambda: [one for one in shop.ok("worker", "list")["workers"] if one["version"] and one["queues"]])
     by = "gateway" if "server" in request.node.name else "direct"
     assert (found["state"], found["transport"], found["version"]) == ("running", by, tasker.__version__)
     assert (found["namespaces"], found["queues"]) == (["shop"], ["shop"])
