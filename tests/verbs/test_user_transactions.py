@@ -88,6 +88,19 @@ async def test_a_transaction_held_open_for_long_is_not_forgotten(engine: Engine)
     assert [grant.task_id for grant in await worker.claim()] == [task]
 
 
+async def test_a_bound_that_is_far_behind_rises_in_any_case(engine: Engine) -> None:
+    """Also where nothing was passed that the statistics count; new work is found as before."""
+    await engine.publish("a")
+    await engine.value("select setval('tasker_engine.ready_seq_seq', 60000)")
+    for _ in range(3):
+        engine.advance(11)
+        await engine.sweep_all()
+    assert await engine.value("select min(bound) from tasker_engine.lanes") == 60000
+    task = await engine.submit()
+    worker = await engine.session()
+    assert [grant.task_id for grant in await worker.claim()] == [task]
+
+
 async def test_a_large_submit_that_takes_several_sweeps_is_claimed_at_once(engine: Engine) -> None:
     """While it is being written the bound does not pass its rows, which nobody can see."""
     await engine.publish("a")

@@ -82,11 +82,3 @@ begin
   union all
   select 'ended', task_id, null, null, null, null, state, null from settled;
 end $$;
-
--- has_children: whether any of these steps of a template has steps that wait for it.
-create or replace function tasker_engine.has_children(_template int, _numbers int[]) returns boolean language plpgsql as $$
-begin
-  return exists (
-    select from tasker_engine.template_steps p
-    where p.template_id = _template and p.number = any (_numbers) and p.children <> '{}');
-end $$;

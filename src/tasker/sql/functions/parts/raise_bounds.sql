@@ -4,7 +4,8 @@
 -- does not wait. What such a one commits below is found by look_around, every few seconds, and moved up.
 --
 -- Each rise leaves a version of the lane's row that cannot be removed either, and that every claim passes from then on. So
--- only bounds with more than a thousand such rows behind them rise.
+-- only bounds with more than a thousand such rows behind them rise; and those that are far behind, since entries of the index
+-- that are known to be dead are passed without being counted until a vacuum comes. All lanes are looked at in one go first.
 create or replace function tasker_engine.raise_bounds(_now timestamptz) returns void language plpgsql set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
 declare
   sweep tasker_engine.sweeps;
@@ -22,11 +23,12 @@ begin
   cross join lateral (
     select r.seq from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit 1) h
   where l.bound < sweep.seq_seen - 1000;
-  if tasker_engine.ready_rows_passed() - passed > 1000 then
+  if tasker_engine.ready_rows_passed() - passed > 1000
+    or exists (select from tasker_engine.lanes l where l.bound < sweep.seq_seen - 50000) then
     for lane in select l.lane, l.bound from tasker_engine.lanes l where l.bound < sweep.seq_seen - 1000 order by l.lane loop
       passed := tasker_engine.ready_rows_passed();
       select r.seq into head from tasker_engine.ready r where r.lane = lane.lane and r.seq >= lane.bound order by r.seq limit 1;
-      if tasker_engine.ready_rows_passed() - passed > 1000 then
+      if tasker_engine.ready_rows_passed() - passed > 1000 or lane.bound < sweep.seq_seen - 50000 then
         update tasker_engine.lanes l set bound = greatest(l.bound, least(sweep.seq_seen, head)) where l.lane = lane.lane;
       end if;
     end loop;
@@ -37,7 +39,7 @@ begin
 end $$;
 
 -- ready_rows_passed: how many rows of the lanes this server process has come by, those that are gone included. It does not
--- move where the statistics of the server are off (track_counts); then bounds do not rise.
+-- move where the statistics of the server are off (track_counts); then bounds rise only when they are far behind.
 create or replace function tasker_engine.ready_rows_passed() returns bigint language plpgsql volatile as $$
 begin
   return pg_stat_get_xact_tuples_returned('tasker_engine.ready_pkey'::regclass);

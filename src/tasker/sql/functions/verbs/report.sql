@@ -16,11 +16,14 @@ returns setof tasker_engine.reply language plpgsql as $$
 declare
   turn int := tasker_engine.begin_turn(_session);
   is_growing boolean := _kinds && array['batched', 'expanded'] or 65536 <= any (_numbers);
-  held tasker_engine.held_task[]; locked uuid[]; cursors jsonb[];
+  held tasker_engine.held_task[];
+  locked uuid[];
+  cursors jsonb[];
   recorded_tasks uuid[]; recorded_numbers int[];  -- what this call has recorded
   done_tasks uuid[]; done_numbers int[];  -- what satisfies its children from now on
   undone_tasks uuid[]; undone_numbers int[]; undone_changes tasker_engine.task_change[];  -- what failed
-  gone record; grown record;
+  gone record;
+  grown record;
   changes tasker_engine.task_change[];
 begin
   if _finished_grants <> '{}' then
@@ -75,11 +78,7 @@ begin
     select * into _channels, _pools from tasker_engine.tell_breakers(held, _task_ids, _numbers, _attempts, _kinds, _payloads,
       recorded_tasks, recorded_numbers, _channels, _pools, _now);
   end if;
-  if cardinality(held) = 1 and held[1].open = cardinality(done_tasks) and undone_tasks is null and not is_growing
-    and not tasker_engine.has_children(held[1].template_id, done_numbers) then
-    return query select 'ended', s.task_id, null::int, null::int, null::int, null::int, s.state, null::json
-    from tasker_engine.settle(held, changes, true, _now) s;  -- the last of its steps, which free nothing
-  elsif cardinality(recorded_tasks) > 0 then
+  if cardinality(recorded_tasks) > 0 then
     return query select * from tasker_engine.advance(_session, held, done_tasks, done_numbers, changes,
       case when turn in (0, 3) then '{}' else _channels end, _pools, _free, _now);
   end if;
