@@ -171,7 +171,7 @@ async def gather(connection: Connection) -> None:
     left = 3  # a sweep sees to what the one before it has seen
     while left:
         gathered = await connection.fetchval("select tasker_engine.gather_figures(2000, clock_timestamp())")
-        left -= gathered < 2000
+        left -= (gathered or 0) < 2000
 
 
 async def read_into_memory(connection: Connection) -> None:

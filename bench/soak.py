@@ -82,6 +82,7 @@ class Part:
     steps_per_second: float
     claim_ms: float
     dead_ready: int
+    dead_lanes: int
     resident: tuple[int, ...]
     """Bytes of each worker process."""
     sizes: Sizes
@@ -190,6 +191,7 @@ class Soak:
             rate,
             await self._probe.claim_ms(),
             await self._reader.fetchval(_DEAD, product.SCHEMA, "ready"),
+            await self._reader.fetchval(_DEAD, product.SCHEMA, "lanes"),
             tuple(resident_bytes(pid) for pid in worker_pids()),
             await sizes(self._reader),
         )
@@ -244,7 +246,7 @@ def report(parts: list[Part], around: Around) -> tuple[Rows, Mapping[str, Any]]:
             "not complete",
             "steps a second",
             "claim ms",
-            "dead: ready",
+            "dead: ready, lanes",
             "MB of each worker",
             "kB a task",
             "MB passing",
@@ -253,7 +255,8 @@ def report(parts: list[Part], around: Around) -> tuple[Rows, Mapping[str, Any]]:
     for part in parts:
         held = " ".join(f"{one / _MB:.1f}" for one in part.resident)
         kept = f"{part.sizes.kept / part.ended / 1024:.2f} + {part.sizes.kept_indexes / part.ended / 1024:.2f}"
-        counts = [f"{part.waiting:,}", f"{part.steps_per_second:,.0f}", f"{part.claim_ms:.2f}", f"{part.dead_ready:,}"]
+        counts = [f"{part.waiting:,}", f"{part.steps_per_second:,.0f}", f"{part.claim_ms:.2f}"]
+        counts.append(f"{part.dead_ready:,} {part.dead_lanes:,}")
         rows.append([f"{part.at_s / 60:.1f} min", *counts, held, kept, f"{part.sizes.passing / _MB:.1f}"])
     figures = judged(parts, around)
     rows += [

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LOWER, HIGHER = "lower", "higher"
+OFFERED = [50, 80]
+"""Percent of what a peer has just shown that it can do."""
 FLOODS = 5
 """How often a database with a million finished tasks is flooded: it is filled once."""
 FILL_S = 120.0
@@ -94,15 +96,15 @@ CELLS = (
         Cell(
             f"S6 {percent}",
             f"A chain of 4 at {percent} % of the own maximum",
-            "p99_ms",
+            f"p99_ms_at_{percent}",
             "ms",
             LOWER,
             "offered",
             2,
-            {"shape": "chain", "workers": 2, "share": percent / 100},
+            {"shape": "chain", "workers": 2, "percents": OFFERED},
             repeats_max=3,
         )
-        for percent in (50, 80)
+        for percent in OFFERED
     ),
     Cell(
         "S7 snapshot",
@@ -143,12 +145,12 @@ CELLS = (
         {"shape": "chain", "workers": 2, "finished": 1_000_000},
         repeats_max=1,
     ),
-    _rate("S10 failing", "Chains of 4, a step of 10 % of the tasks fails once", repeats_max=3, fail_share=0.1),
+    _rate("S10 failing", "Chains of 4, a step of 10 % of the tasks fails once", repeats_max=2, fail_share=0.1),
     *(
-        _rate(f"S10 {title}", f"Chains of 4, payloads of {title}", repeats_max=3, seconds=1.5, payload_bytes=size)
+        _rate(f"S10 {title}", f"Chains of 4, payloads of {title}", repeats_max=2, seconds=1.5, payload_bytes=size)
         for title, size in (("100 B", 100), ("10 kB", 10_000), ("1 MB", 1_000_000))
     ),
-    _rate("S11 single", "Tasks of one step", shape="single"),
+    _rate("S11 single", "Tasks of one step", repeats_max=3, shape="single"),
 )
 
 
@@ -156,4 +158,4 @@ def estimated_s(cell: Cell, start_s: float) -> float:
     """About how long a cell takes for one peer, on a machine that does nothing else."""
     if cell.scene == "crowded":
         return start_s + FILL_S + cell.seconds * FLOODS
-    return start_s + cell.seconds * (1.5 if cell.scene == "offered" else 1)
+    return start_s + cell.seconds * (0.5 + len(OFFERED) if cell.scene == "offered" else 1)

@@ -74,16 +74,39 @@ def _machine(results: Results) -> Iterable[str]:
         return
     run = results.run
     machine = run["machine"]
-    times = {(line["peer"], line["repeat"], line.get("took_s"), line["cell"][:3]) for line in results.all_lines()}
-    minutes = sum(one[2] or 0 for one in times) / 60
+    took = minutes(results)
     yield (
-        f"Measured on {run['date']} in {minutes:.0f} minutes: {machine['cores']} cores ({machine['cpu']}), "
+        f"Measured on {run['date']} in {sum(took.values()):.0f} minutes: {machine['cores']} cores ({machine['cpu']}), "
         f"{machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}, PostgreSQL {run['postgres']}; "
-        f"load at the start {machine['load_at_start'][0]}. Medians of {run['repeats']} (S6, S7, S8 and S10: three at "
-        "most), from the lowest to the highest in brackets.\n"
+        f"load at the start {machine['load_at_start'][0]}. Medians of {run['repeats']}, from the lowest to the highest "
+        f"in brackets. What takes long is run less often: {_seldom(run['repeats'])}.\n"
     )
+    yield f"Minutes of each part: {', '.join(f'{name} {took[name]:.1f}' for name in SCENARIOS if name in took)}.\n"
     if run["is_small"]:
         yield "**A small trial: these figures say nothing but that everything ran.**\n"
+
+
+def minutes(results: Results) -> dict[str, float]:
+    """How long each scenario took; a measurement of which two cells are figures counts once."""
+    works = {cell.name: cell.work for cell in CELLS}
+    took: dict[tuple[str, str, int], tuple[str, float]] = {}
+    for line in results.all_lines():
+        scenario = line["cell"].partition(" ")[0]
+        took[works[line["cell"]], line["peer"], line["repeat"]] = (scenario, line.get("took_s") or 0)
+    found: dict[str, float] = {}
+    for scenario, seconds in took.values():
+        found[scenario] = found.get(scenario, 0) + seconds / 60
+    return found
+
+
+def _seldom(wanted: int) -> str:
+    """Which scenarios and rows have fewer repeats than were asked for."""
+    counts = {cell.scenario: cell.repeats_max for cell in CELLS} | {one.title: one.repeats_max for one in ENTRANTS}
+    return ", ".join(f"{name} {_times(count)}" for name, count in counts.items() if count < wanted)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _who(results: Results) -> Iterable[str]:

@@ -27,6 +27,8 @@ class Entrant:
     to warm up."""
     needs: str = ""
     """What has to be on the machine beside PostgreSQL: `rabbitmq`, `redis`, `restate`."""
+    repeats_max: int = 5
+    """Rows that take long to start, or stand beside another of the same peer, are run less often."""
     cannot: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -41,6 +43,7 @@ _DEFAULTS: Mapping[str, str] = {
 _DIRECT: Mapping[str, str] = {
     "S4": "submitting is running: the process that starts a workflow runs it",
     "S5": "nothing is picked up: the process that starts a workflow runs it",
+    "S9": "its tables are those of the queued rows",
 }
 _JOBS: Mapping[str, str] = {
     "S1 diamond": _GRAPHS,
@@ -72,7 +75,17 @@ ENTRANTS = (
         "in PostgreSQL: input, result and every transition of each step",
     ),
     Entrant("dbos", "DBOS, direct", "dbos_peer.py", "dbos", _DBOS, {"mode": "direct"}, cannot=_DIRECT),
-    Entrant("dbos-queued", "DBOS, queued", "dbos_peer.py", "dbos", _DBOS, {"mode": "queued"}, 10, cannot=_DEFAULTS),
+    Entrant(
+        "dbos-queued",
+        "DBOS, queued",
+        "dbos_peer.py",
+        "dbos",
+        _DBOS,
+        {"mode": "queued"},
+        start_s=10,
+        repeats_max=2,
+        cannot=_DEFAULTS,
+    ),
     Entrant(
         "dbos-tuned",
         "DBOS, queued, polling every 10 ms",
@@ -125,6 +138,7 @@ ENTRANTS = (
         "absurd",
         _ABSURD,
         start_s=6,
+        repeats_max=2,
         cannot={**_DEFAULTS, "S2": _TUNED},
     ),
     Entrant(
@@ -142,6 +156,7 @@ ENTRANTS = (
         "prefect",
         "in PostgreSQL: the states of each flow and task; results in files",
         start_s=15,
+        repeats_max=2,
         cannot=_PREFECT,
     ),
 )
@@ -151,6 +166,11 @@ ABSENT: Mapping[str, str] = {
 }
 """Peers that could not be run, with the reason that the page gives."""
 BY_NAME = {entrant.name: entrant for entrant in ENTRANTS}
+
+
+def repeats(entrant: Entrant, cell: Cell, wanted: int) -> int:
+    """How often a cell is run for a peer where `wanted` repeats are asked for; 0 where it cannot be."""
+    return 0 if reason(entrant, cell) else min(wanted, cell.repeats_max, entrant.repeats_max)
 
 
 def reason(entrant: Entrant, cell: Cell) -> str | None:

@@ -33,7 +33,7 @@ from conversation import Sizes, measure
 from environments import HERE, HOME, install, install_npm, restate_server, versions
 from machine import describe
 from results import spread
-from roster import BY_NAME, ENTRANTS, Entrant, reason
+from roster import BY_NAME, ENTRANTS, Entrant, repeats
 from servers import Servers, running
 
 from tasker.model.errors import TaskerError
@@ -105,10 +105,8 @@ class _Board:
         sizes = SMALL if self._options.small else Sizes()
         for repeat in range(1, self._options.repeats + 1):
             found: dict[tuple[str, str], dict[str, Any]] = {}
-            for cell in (one for one in cells if repeat <= one.repeats_max):
-                for entrant in entrants:
-                    if reason(entrant, cell) is not None:
-                        continue
+            for cell in cells:
+                for entrant in (one for one in entrants if repeat <= repeats(one, cell, self._options.repeats)):
                     same = (entrant.name, cell.work)
                     if same not in found:
                         began = time.monotonic()
@@ -161,16 +159,20 @@ def _print_reasons(reasons: dict[str, str | None]) -> None:
         print(f"{name:20} {why or 'installed'}")
 
 
-def _print_estimate(entrants: Sequence[Entrant], cells: Sequence[Cell], repeats: int) -> None:
-    """How long each part will take."""
-    parts: dict[str, float] = {}
-    for cell in {cell.work: cell for cell in cells}.values():
-        able = [entrant for entrant in entrants if reason(entrant, cell) is None]
-        once = sum(estimated_s(cell, entrant.start_s) for entrant in able)
-        parts[cell.scenario] = parts.get(cell.scenario, 0) + once * min(repeats, cell.repeats_max)
+def _print_estimate(entrants: Sequence[Entrant], cells: Sequence[Cell], wanted: int) -> None:
+    parts = estimate(entrants, cells, wanted)
     for scenario, seconds in parts.items():
         print(f"{scenario:4} about {seconds / 60:5.1f} min")
-    print(f"all  about {sum(parts.values()) / 60:5.1f} min, {len(entrants)} peers, {repeats} repeats", flush=True)
+    print(f"all  about {sum(parts.values()) / 60:5.1f} min, {len(entrants)} peers, {wanted} repeats", flush=True)
+
+
+def estimate(entrants: Sequence[Entrant], cells: Sequence[Cell], wanted: int) -> dict[str, float]:
+    """About how many seconds each scenario will take."""
+    parts: dict[str, float] = {}
+    for cell in {cell.work: cell for cell in cells}.values():
+        whole = sum(estimated_s(cell, entrant.start_s) * repeats(entrant, cell, wanted) for entrant in entrants)
+        parts[cell.scenario] = parts.get(cell.scenario, 0) + whole
+    return parts
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

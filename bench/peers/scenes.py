@@ -144,15 +144,23 @@ async def pick_up(peer: Peer, plan: Plan) -> None:
 async def offered(peer: Peer, plan: Plan) -> None:
     """S6: tasks come at a share of what the peer has just shown that it can do, whether it keeps up or not."""
     run = await warm_up(peer, plan)
-    steps = len(graph(plan.shape))
     began = time.perf_counter()
     await _flood(peer, plan, run, began + plan.seconds / 2)
     await until_finished(peer, run)
     most = run.submitted / (time.perf_counter() - began)
+    figures = {"steps_per_second": most * len(graph(plan.shape))}
+    for percent in plan.percents:
+        ms = await _offer(peer, plan, run, most * percent / 100)
+        figures |= {f"{name}_at_{percent}": value for name, value in percentiles(ms).items()}
+    finish(run, figures)
+
+
+async def _offer(peer: Peer, plan: Plan, run: Measured, rate: float) -> list[float]:
+    """Submits so many tasks a second; how long each took from the moment at which it was due, in ms."""
     due: dict[int, int] = {}
     ledger = Ledger(plan.ledger)
     first_entry, first = ledger.size(), time.monotonic_ns()
-    gap_ns = 1e9 / (most * plan.share)
+    gap_ns = 1e9 / rate
     while (spent := time.monotonic_ns() - first) < plan.seconds * 1e9 or len(due) < _ALONE_MIN:
         numbers = [run.next() for _ in range(int(spent / gap_ns) - len(due))]
         for number in numbers:
@@ -162,9 +170,7 @@ async def offered(peer: Peer, plan: Plan) -> None:
         await asyncio.sleep(_LOOK_S)
     await until_finished(peer, run)
     ended = {entry.task: entry.at_ns for entry in ledger.entries(first_entry)}
-    ms = [(ended[number] - at) / 1e6 for number, at in due.items()]
-    rate = most * plan.share * steps
-    finish(run, {**percentiles(ms), "offered_steps_per_second": rate})
+    return [(ended[number] - at) / 1e6 for number, at in due.items()]
 
 
 Scene = Callable[[Peer, Plan], Awaitable[None]]

@@ -46,7 +46,7 @@ class Plan:
     fail_share: float = 0.0
     work_ms: float = 0.0
     is_traced: bool = False
-    share: float = 0.0
+    percents: Sequence[int] = ()
     finished: int = 0
     floods: int = 0
     tasks_max: int = 1_000_000_000

@@ -12,7 +12,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "bench" / "peers"
-MODULES = ("cells", "killing", "ledger", "machine", "page", "page_texts", "plots", "results", "roster", "scene_tools")
+MODULES = (
+    "cells",
+    "killing",
+    "ledger",
+    "machine",
+    "page",
+    "page_texts",
+    "plots",
+    "results",
+    "roster",
+    "run",
+    "scene_tools",
+)
 
 
 @pytest.fixture
@@ -38,7 +50,7 @@ def lines(cell: str, figure: str, values: dict[str, list[float]]) -> list[bytes]
     run = {"date": "2026-01-02", "repeats": 3, "is_small": True, "machine": machine, "postgres": "18.1", "peers": known}
     costs = {"cpu_s": 0.5, "commits": 12.0, "wal_bytes": 900.0, "statements": None}
     found = [
-        {"peer": name, "cell": cell, "repeat": number, "figures": {figure: value}, "costs": costs}
+        {"peer": name, "cell": cell, "repeat": number, "figures": {figure: value}, "costs": costs, "took_s": 90.0}
         for name, figures in values.items()
         for number, value in enumerate(figures, 1)
     ]
@@ -57,6 +69,8 @@ def test_the_page_says_who_is_ahead_and_what_could_not_be_expressed(
     assert "| A chain of 4, alone: 2 times as good as the best other | 0.500 | **missed** |" in text
     assert "**A chain of 4, alone**: Restate, Python SDK, 2.00 times as good" in text
     assert "none: no graphs of steps" in text
+    assert "on 2026-01-02 in 9 minutes" in text
+    assert "Minutes of each part: S1 9.0." in text
     assert "| 0.500 | 12.0 | 900 |  |" in text
     assert "<svg" in (tmp_path / "benchmarks" / "s1-chain.svg").read_text()
 
@@ -88,6 +102,13 @@ def test_every_reason_names_a_cell(peers: dict[str, ModuleType]) -> None:
         assert set(entrant.cannot) <= names, entrant.name
         assert (PEERS / entrant.program).exists()
         assert entrant.environment == "tasker" or (PEERS / "requirements" / f"{entrant.environment}.txt").exists()
+
+
+def test_all_of_it_is_over_within_an_hour(peers: dict[str, ModuleType]) -> None:
+    """What is estimated before a run of five repeats begins stays below what we promise."""
+    parts = peers["run"].estimate(peers["roster"].ENTRANTS, peers["cells"].CELLS, 5)
+    assert set(parts) == set(peers["page_texts"].SCENARIOS)
+    assert sum(parts.values()) < 3600
 
 
 def test_recovery_is_told_from_what_the_steps_wrote(peers: dict[str, ModuleType], tmp_path: Path) -> None:

@@ -200,3 +200,35 @@ async def test_a_transaction_that_is_open_holds_figures_up(engine: Engine) -> No
         for _ in range(3):
             assert (await engine.sweep()).get("gathered", 0) == 0
     assert await gather(engine) == 3
+
+
+async def test_figures_are_gathered_in_few_large_calls(engine: Engine) -> None:
+    """Each call replaces rows that stay as dead ones while some snapshot is open: the next comes ten seconds later, at
+    once where there is more and somebody idles, and for a fiftieth of the time where nobody does."""
+    await engine.publish("a", name="other", namespace="aside")
+    await engine.publish("a -> b")
+    await gather(engine)
+    await work_off(engine, 9)
+
+    async def keep() -> int:
+        (found,) = await engine.rows("select tasker_engine.keep_figures(2, $1) as count", engine.clock.now)
+        return int(found["count"])
+
+    async def idle(is_idle: bool) -> None:
+        await engine.rows("update tasker_engine.sessions set is_idle = $1 where ended_at is null", is_idle)
+
+    await idle(True)
+    while not await keep():
+        engine.advance(11)
+    assert await keep() == 2, "there is more, and somebody idles"
+    await idle(False)
+    await engine.rows("update tasker_engine.sweeps set figures_s = 0.5")
+    engine.advance(24)
+    assert await keep() == 0, "25 s is a fiftieth for half a second"
+    engine.advance(2)
+    assert await keep() == 2
+    await idle(True)
+    assert await keep() == 2
+    assert await keep() < 2, "that was all"
+    await work_off(engine, 1)
+    assert await keep() == 0

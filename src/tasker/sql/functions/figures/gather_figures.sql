@@ -10,7 +10,32 @@ create or replace function tasker_engine.bucket_s(_bucket int) returns double pr
   select power(1.1, _bucket + 0.5)
 $$;
 
--- gather_figures: adds the next _limit tasks that ended to the figures, in the order in which they ended; answers how many.
+-- keep_figures: gathers, at a pace: every ten seconds. Where one call is not enough, the next follows at once if some session
+-- idles, and otherwise so that a fiftieth of the time goes into it. Each call replaces the rows that it adds to, and while some
+-- snapshot is open every later one passes what was replaced: so calls are few and large. Answers how many tasks.
+create or replace function tasker_engine.keep_figures(_limit int, _now timestamptz) returns int language plpgsql as $$
+declare
+  sweep tasker_engine.sweeps;
+  began timestamptz := clock_timestamp();
+  gathered int;
+begin
+  select * into sweep from tasker_engine.sweeps;
+  if _now < sweep.figures_at + make_interval(secs => case
+      when not sweep.figures_lag then 10
+      when (select bool_and(not s.is_idle) from tasker_engine.sessions s where s.ended_at is null) then sweep.figures_s * 50
+      else 0 end) then
+    return 0;
+  end if;
+  gathered := tasker_engine.gather_figures(_limit, _now);
+  if gathered is not null then
+    update tasker_engine.sweeps set figures_at = _now, figures_lag = gathered >= _limit,
+      figures_s = extract(epoch from clock_timestamp() - began);
+  end if;
+  return coalesce(gathered, 0);
+end $$;
+
+-- gather_figures: adds the next _limit tasks that ended to the figures, in the order in which they ended; answers how many,
+-- or null where it is too early for any.
 --
 -- A task that ended may be committed after one that ended later, so only those count that ended before a moment since when every
 -- transaction of that time is over (for one that stays open longer than a minute nobody waits). A task that somebody revives
@@ -24,7 +49,7 @@ declare
 begin
   select * into sweep from tasker_engine.sweeps;
   if pg_snapshot_xmin(pg_current_snapshot()) < sweep.figures_seen_before and _now < sweep.figures_seen_at + interval '1 min' then
-    return 0;
+    return null;
   end if;
   select array_agg(e.task_id order by e.finished_at, e.task_id), max(e.finished_at) into ids, last_at
   from (

@@ -18,7 +18,6 @@ declare
   resumed int;
   pruned int;
   gathered int;
-  gathered_max int;
 begin
   perform tasker_engine.require_read_committed();
   if not pg_try_advisory_xact_lock(tasker_engine.session_lock_class(), 0) then
@@ -51,12 +50,10 @@ begin
   driven := tasker_engine.drive_jobs(20, _now);
   breakers := tasker_engine.sweep_breakers(_now);
   pruned := tasker_engine.prune_events(200, _now);
-  select case when bool_and(not s.is_idle) then 400 else 2000 end into gathered_max  -- figures wait while all have work
-  from tasker_engine.sessions s where s.ended_at is null;
-  gathered := tasker_engine.gather_figures(gathered_max, _now);
+  gathered := tasker_engine.keep_figures(5000, _now);
   return jsonb_build_object('is_leader', true,
     'more', released >= 100 or promoted >= 500 or overdue >= 100 or unserved >= 100 or judged >= 200 or driven >= 20 or pruned >= 200
-      or gathered >= 2000,
+      or gathered >= 5000,
     'released', released, 'promoted', promoted, 'overdue', overdue, 'unserved', unserved, 'judged', judged, 'driven', driven,
     'breakers', breakers, 'resumed', resumed, 'pruned', pruned, 'gathered', gathered);
 end $$;
