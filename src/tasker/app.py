@@ -84,7 +84,7 @@ class Tasker(BreakerCalls):
         self._embedded: Embedded | None = None
         self._pool: Pool | None = None
         self._worker: Worker | None = None
-        self._waiters = Waiters(self._ask_ended)
+        self._waiters = Waiters(self._ask_ended, lambda: self._worker is not None)
         self._transport: Transport | None = None
         self._courier = Courier(self._ask, self.settings, events_of(self._handlers))
         self._closing: list[Callable[[], Awaitable[None]]] = []

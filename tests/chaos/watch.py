@@ -33,8 +33,8 @@ _DUMP = {
                          order by task_id limit 1) order by at, number, seq limit 60""",
     "sessions": """select session_id, pid, end_reason, is_loss, clock_timestamp() - beat_at from tasker_engine.sessions
                    order by session_id desc limit 20""",
-    "lanes": """select r.lane, l.bound, count(*), min(r.seq), max(r.seq) from tasker_engine.ready r
-                join tasker_engine.lanes l using (lane) group by 1, 2 limit 20""",
+    "lanes": """select r.lane, max(b.bound), count(*), min(r.seq), max(r.seq) from tasker_engine.ready r
+                left join tasker_engine.bounds b using (lane) group by 1 limit 20""",
     "due": "select count(*), min(due_at) - clock_timestamp() from tasker_engine.due",
     "sweeps": "select clock_timestamp() - swept_at, seq_seen from tasker_engine.sweeps",
     "activity": """select pid, state, wait_event, now() - query_start, left(query, 120) from pg_stat_activity

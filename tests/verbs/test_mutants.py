@@ -212,7 +212,7 @@ MUTANTS = [
     Mutant(
         "a wish that is not heard", "record_failures", "nullif(o.retry_after_s, 'NaN')", "null", stories.a_server_wishes
     ),
-    Mutant("no look below the bound", "lift_strays", "r.seq < l.bound", "false", stories.a_transaction_was_open),
+    Mutant("no look below the bound", "lift_strays", "r.seq < b.bound", "false", stories.a_transaction_was_open),
     Mutant(
         "a time that is not waited for",
         "create_tasks",

@@ -182,6 +182,28 @@ async def test_dead_rows_under_an_open_snapshot_are_passed_by_the_bound(engine: 
         warmed.check(except_for="sweep")
 
 
+async def test_rises_of_a_bound_leave_nothing_that_claims_pass(engine: Engine) -> None:
+    """However often a bound rose while a snapshot was open, the greatest is the first that a claim finds."""
+    await _publish(engine)
+    warmed = await _warmed(engine)
+    reader = await engine.connect()
+    async with reader.transaction(isolation="repeatable_read"):
+        await reader.fetchval("select count(*) from tasker_engine.ready")
+        bulk = await engine.session(["a"], slots=300, lease_s=10_000)
+        for _ in range(30):
+            await engine.submit_many(300, name="chain")
+            await bulk.fail(*await bulk.claim())
+            engine.advance(11)
+            await engine.sweep_all()
+        (rises,) = await engine.rows("select count(*) as gone from tasker_engine.bounds")
+        assert rises["gone"] <= 2, "each rise takes the place of the one before"
+        assert await engine.value("select max(bound) from tasker_engine.bounds") > 20 * 300
+        await engine.submit_many(10, name="chain")
+        async with cost_of(warmed.worker.connection) as cost:
+            assert len(await warmed.worker.claim()) == 10
+        assert cost["bounds_pkey"] <= 10, "a probe or two for each lane"
+
+
 async def test_an_unserved_backlog_costs_a_claim_nothing(engine: Engine) -> None:
     """A hundred thousand steps that this worker has no handler for are not looked at."""
     await _publish(engine)

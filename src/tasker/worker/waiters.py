@@ -1,17 +1,27 @@
-"""Waiting for tasks: resolved at once where this process ends them, else by one poll for all that it waits for."""
+"""Waiting for tasks: resolved at once where this process ends them, else by asking the database.
+
+The longer somebody has waited for a task, the longer the pause until it is asked for again: an eighth of that time, so
+that a wait takes about a sixteenth longer than the task. What is nearly due is asked for in the same question, and
+questions take no more than a fifth of the time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from tasker.model.errors import TaskerError
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
 from tasker.worker.log import log
 
-POLL_FIRST_S, POLL_MAX_S = 0.02, 0.5
+HERE_S, ELSEWHERE_S = 0.02, 0.002
+"""The shortest pause where this process runs steps itself, and so most likely ends the task, and where it does not."""
+PAUSE_MAX_S = 0.5
+_PART_OF_WAIT = 1 / 8
+_REST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +33,42 @@ class Ended:
     view: tuple[str, str] | None = None
 
 
-class Waiters:
-    """Futures of tasks that somebody waits for. `ask` answers which of some tasks have ended."""
+@dataclass(slots=True)
+class _Awaited:
+    """Who waits for a task, since when, and when it is asked for next."""
 
-    def __init__(self, ask: Callable[[Sequence[UUID]], Awaitable[list[tuple[UUID, str]]]]) -> None:
+    since: float
+    pause_s: float
+    due_at: float
+    futures: list[asyncio.Future[Ended]] = field(default_factory=list[asyncio.Future[Ended]])
+
+
+class Waiters:
+    """Futures of tasks that somebody waits for. `ask` answers which of some tasks have ended; `runs_steps` whether this
+    process may end them itself."""
+
+    def __init__(
+        self,
+        ask: Callable[[Sequence[UUID]], Awaitable[list[tuple[UUID, str]]]],
+        runs_steps: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._ask = ask
-        self._waiting: dict[UUID, list[asyncio.Future[Ended]]] = {}
-        self._due_at: dict[UUID, float] = {}
-        self._poll: asyncio.Task[None] | None = None
-        self._wait_s = POLL_FIRST_S
+        self._runs_steps = runs_steps
+        self._waiting: dict[UUID, _Awaited] = {}
+        self._sooner = asyncio.Event()
+        self._asking: asyncio.Task[None] | None = None
 
     async def wait(self, task_id: UUID) -> Ended:
         """How the task ended."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Ended] = loop.create_future()
-        self._waiting.setdefault(task_id, []).append(future)
-        self._due_at.setdefault(task_id, loop.time() + POLL_FIRST_S)
-        self._wait_s = POLL_FIRST_S
-        if self._poll is None or self._poll.done():
-            self._poll = asyncio.create_task(self._poll_until_empty())
+        if task_id not in self._waiting:
+            now, pause_s = loop.time(), HERE_S if self._runs_steps() else ELSEWHERE_S
+            self._waiting[task_id] = _Awaited(now, pause_s, now + pause_s)
+            self._sooner.set()
+        self._waiting[task_id].futures.append(future)
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_until_empty())
         try:
             return await future
         finally:
@@ -54,43 +81,61 @@ class Waiters:
     def resolve(self, ended: Sequence[tuple[UUID, str]], views: Mapping[UUID, tuple[str, str]] | None = None) -> None:
         """These tasks have ended; some are known already as they are now."""
         for task_id, state in ended:
-            for future in self._waiting.get(task_id, ()):
+            for future in self._futures_of(task_id):
                 if not future.done():
                     future.set_result(Ended(state, views.get(task_id) if views else None))
 
     async def close(self) -> None:
-        """Stops polling; who still waits is told so."""
-        if self._poll is not None:
-            self._poll.cancel()
-            await asyncio.gather(self._poll, return_exceptions=True)
-        for futures in self._waiting.values():
-            for future in futures:
+        """Stops asking; who still waits is told so."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+        for task_id in list(self._waiting):
+            for future in self._futures_of(task_id):
                 if not future.done():
                     future.set_exception(TaskerError("this Tasker was stopped while a task was waited for; it goes on"))
 
-    def _forget(self, task_id: UUID, future: asyncio.Future[Ended]) -> None:
-        futures = self._waiting.get(task_id, [])
-        if future in futures:
-            futures.remove(future)
-        if not futures:
-            self._waiting.pop(task_id, None)
-            self._due_at.pop(task_id, None)
+    def _futures_of(self, task_id: UUID) -> Sequence[asyncio.Future[Ended]]:
+        awaited = self._waiting.get(task_id)
+        return awaited.futures if awaited else ()
 
-    async def _poll_until_empty(self) -> None:
-        while True:
-            await asyncio.sleep(self._wait_s)
-            if not self._waiting:
-                return
-            now = asyncio.get_running_loop().time()
-            # What this process has only just begun to wait for it most likely ends itself.
-            due = [task_id for task_id, at in self._due_at.items() if at <= now]
-            if not due:
+    def _forget(self, task_id: UUID, future: asyncio.Future[Ended]) -> None:
+        if awaited := self._waiting.get(task_id):
+            if future in awaited.futures:
+                awaited.futures.remove(future)
+            if not awaited.futures:
+                del self._waiting[task_id]
+
+    async def _ask_until_empty(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            due_at = min(awaited.due_at for awaited in self._waiting.values())
+            if due_at > loop.time():
+                await self._pause(due_at)
                 continue
-            self._wait_s = min(self._wait_s * 1.5, POLL_MAX_S)
+            began, pause_s = loop.time(), 0.0
             try:
-                self.resolve(await self._ask(due))
+                self.resolve(await self._ask(self._take_due(began)))
             except CONNECTION_ERRORS:
-                self._wait_s = POLL_MAX_S
+                pause_s = PAUSE_MAX_S
             except DatabaseError as error:
                 log.warning("the database refused to say which tasks have ended", error=str(error))
-                self._wait_s = POLL_MAX_S
+                pause_s = PAUSE_MAX_S
+            await asyncio.sleep(max(pause_s, (loop.time() - began) * _REST))
+
+    async def _pause(self, until: float) -> None:
+        """Until then, or until something may be due earlier."""
+        self._sooner.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._sooner.wait()
+
+    def _take_due(self, now: float) -> list[UUID]:
+        """What is due, or has more than half of its pause behind it; it is due again after its next one."""
+        due: list[UUID] = []
+        for task_id, awaited in self._waiting.items():
+            if awaited.due_at - now <= awaited.pause_s / 2:
+                awaited.pause_s = min(max(awaited.pause_s, (now - awaited.since) * _PART_OF_WAIT), PAUSE_MAX_S)
+                awaited.due_at = now + awaited.pause_s
+                due.append(task_id)
+        return due

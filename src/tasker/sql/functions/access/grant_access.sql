@@ -20,7 +20,7 @@ begin
   end if;
   grant usage on schema tasker_engine to tasker_api;
   grant select on tasker_engine.namespaces, tasker_engine.templates, tasker_engine.template_steps, tasker_engine.channels,
-    tasker_engine.lanes, tasker_engine.tasks, tasker_engine.inputs, tasker_engine.steps, tasker_engine.ready, tasker_engine.due,
+    tasker_engine.lanes, tasker_engine.bounds, tasker_engine.tasks, tasker_engine.inputs, tasker_engine.steps, tasker_engine.ready, tasker_engine.due,
     tasker_engine.sessions, tasker_engine.session_channels, tasker_engine.transitions, tasker_engine.acts,
     tasker_engine.checkpoints, tasker_engine.batches, tasker_engine.batch_items, tasker_engine.dlq, tasker_engine.dlq_events,
     tasker_engine.fields, tasker_engine.template_fields, tasker_engine.task_fields,

@@ -36,9 +36,10 @@ begin
     select least(_count_max, coalesce(sum(r.ready), 0))::int as waiting, coalesce(array_agg(distinct c.handler), '{}') as handlers
     from tasker_engine.channels c
     join tasker_engine.lanes n on n.channel_id = c.channel_id
+    cross join lateral tasker_engine.bound_of(n.lane) head
     cross join lateral (
       select count(*) as ready from (
-        select from tasker_engine.ready w where w.lane = n.lane and w.seq >= n.bound order by w.seq limit _count_max) w) r
+        select from tasker_engine.ready w where w.lane = n.lane and w.seq >= head.bound order by w.seq limit _count_max) w) r
     where c.breaker_id = b.breaker_id and (_namespaces is null or c.namespace_id = any (reached))) behind
   where b.breaker_id > 0 and (_names is null or b.name = any (_names))
     and (_namespaces is null or exists (

@@ -48,9 +48,10 @@ begin
   cross join lateral (
     select from tasker_engine.channels n where n.channel_id = served.channel_id and n.breaker_id = _breaker_id offset 0) c
   cross join lateral (
-    select n.lane, n.class, n.kind, n.bound from tasker_engine.lanes n where n.channel_id = served.channel_id offset 0) l
+    select n.lane, n.class, n.kind from tasker_engine.lanes n where n.channel_id = served.channel_id offset 0) l
+  cross join lateral tasker_engine.bound_of(l.lane) b
   cross join lateral (
-    select r.born_at from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit 1) h;
+    select r.born_at from tasker_engine.ready r where r.lane = l.lane and r.seq >= b.bound order by r.seq limit 1) h;
 end $$;
 
 -- take_probe_head: takes up to _count steps from the head of a lane, and notes them as probes. Rows of steps that nobody can be

@@ -38,7 +38,8 @@ begin
   cross join lateral (
     select coalesce(sum(r.ready), 0) as ready, min(r.born_at) as born_at
     from tasker_engine.lanes l
-    cross join lateral (select * from tasker_engine.waiting_in(l.lane, l.bound, _count_max)) r
+    cross join lateral tasker_engine.bound_of(l.lane) b
+    cross join lateral (select * from tasker_engine.waiting_in(l.lane, b.bound, _count_max)) r
     where l.channel_id = any (q.channels)) lying
   cross join lateral (
     select min(tasker_engine.pause_says(p, q.namespace)) filter (where p.handler is null) as paused,
@@ -86,7 +87,8 @@ begin
     select coalesce(sum(r.ready) filter (where j.is_unserved), 0) as unserved, coalesce(sum(r.ready) filter (where j.is_paused), 0) as paused
     from judged j
     join tasker_engine.lanes l on l.channel_id = j.channel_id
-    cross join lateral (select * from tasker_engine.waiting_in(l.lane, l.bound, _count_max)) r
+    cross join lateral tasker_engine.bound_of(l.lane) b
+    cross join lateral (select * from tasker_engine.waiting_in(l.lane, b.bound, _count_max)) r
     where j.is_paused or j.is_unserved)
   select least(_count_max, w.unserved)::int, least(_count_max, w.paused)::int,
     (select count(*)::int from tasker_engine.pauses p where p.ended_at is null),

@@ -61,11 +61,12 @@ begin
   select r.lane, r.seq, r.task_id
   from tasker_engine.channels c
   join tasker_engine.lanes l on l.channel_id = c.channel_id
+  cross join lateral tasker_engine.bound_of(l.lane) b
   cross join lateral (
-    select f.task_id, f.number from tasker_engine.ready f where f.lane = l.lane and f.seq >= l.bound order by f.seq limit 1) first
+    select f.task_id, f.number from tasker_engine.ready f where f.lane = l.lane and f.seq >= b.bound order by f.seq limit 1) first
   cross join lateral (
     select n.lane, n.seq, n.task_id, n.number from tasker_engine.ready n
-    where n.lane = l.lane and n.seq >= l.bound and tasker_engine.is_stranded(first.task_id, first.number, _since)
+    where n.lane = l.lane and n.seq >= b.bound and tasker_engine.is_stranded(first.task_id, first.number, _since)
     order by n.seq limit _most) r
   where not exists (select from tasker_engine.session_channels sc join tasker_engine.sessions s on s.session_id = sc.session_id
                     where sc.channel_id = c.channel_id and s.ended_at is null)

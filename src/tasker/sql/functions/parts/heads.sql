@@ -7,9 +7,10 @@ begin
     tasker_engine.urgency(h.born_at, l.class, tasker_engine.setting('priority_s'))
   from unnest(_channels, _pools) as served(channel_id, pool)
   cross join lateral (
-    select n.lane, n.class, n.bound from tasker_engine.lanes n where n.channel_id = served.channel_id and n.kind < 2 offset 0) l
+    select n.lane, n.class from tasker_engine.lanes n where n.channel_id = served.channel_id and n.kind < 2 offset 0) l
+  cross join lateral tasker_engine.bound_of(l.lane) b
   cross join lateral (
-    select r.born_at from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit 1) h;
+    select r.born_at from tasker_engine.ready r where r.lane = l.lane and r.seq >= b.bound order by r.seq limit 1) h;
 end $$;
 
 -- suspect_heads: the same for steps that lost a worker.
@@ -20,7 +21,8 @@ begin
   select l.lane, tasker_engine.urgency(h.born_at, l.class, tasker_engine.setting('priority_s'))
   from unnest(_channels) as served(channel_id)
   cross join lateral (
-    select n.lane, n.class, n.bound from tasker_engine.lanes n where n.channel_id = served.channel_id and n.kind = 2 offset 0) l
+    select n.lane, n.class from tasker_engine.lanes n where n.channel_id = served.channel_id and n.kind = 2 offset 0) l
+  cross join lateral tasker_engine.bound_of(l.lane) b
   cross join lateral (
-    select r.born_at from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit 1) h;
+    select r.born_at from tasker_engine.ready r where r.lane = l.lane and r.seq >= b.bound order by r.seq limit 1) h;
 end $$;

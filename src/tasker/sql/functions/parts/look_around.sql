@@ -28,11 +28,12 @@ declare
 begin
   with stray as (
     delete from tasker_engine.ready r using (
-      select b.lane, b.seq from tasker_engine.lanes l
+      select below.lane, below.seq from tasker_engine.lanes l
+      cross join lateral tasker_engine.bound_of(l.lane) b
       cross join lateral (
-        select r.lane, r.seq from tasker_engine.ready r where r.lane = l.lane and r.seq < l.bound
-        order by r.seq limit _most for update skip locked) b) b
-    where r.lane = b.lane and r.seq = b.seq
+        select r.lane, r.seq from tasker_engine.ready r where r.lane = l.lane and r.seq < b.bound
+        order by r.seq limit _most for update skip locked) below) s
+    where r.lane = s.lane and r.seq = s.seq
     returning r.lane, r.task_id, r.number, r.born_at),
   moved as (
     insert into tasker_engine.ready (lane, task_id, number, born_at) select lane, task_id, number, born_at from stray)

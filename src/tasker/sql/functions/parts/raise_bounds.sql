@@ -3,9 +3,8 @@
 -- transaction of that time is over, so that no row can appear below it; for one that stays open longer than ten seconds it
 -- does not wait. What such a one commits below is found by look_around, every few seconds, and moved up.
 --
--- Each rise leaves a version of the lane's row that cannot be removed either, and that every claim passes from then on. So
--- only bounds with more than a thousand such rows behind them rise; and those that are far behind, since entries of the index
--- that are known to be dead are passed without being counted until a vacuum comes. All lanes are looked at in one go first.
+-- Bounds with more than two hundred such rows behind them rise; and those that are far behind, since entries of the index that
+-- are known to be dead are passed without being counted until a vacuum comes. All lanes are looked at in one go first.
 create or replace function tasker_engine.raise_bounds(_now timestamptz) returns void language plpgsql set enable_indexscan = on set enable_bitmapscan = off set enable_hashjoin = off as $$
 declare
   sweep tasker_engine.sweeps;
@@ -20,16 +19,22 @@ begin
   end if;
   perform count(h.seq)
   from tasker_engine.lanes l
+  cross join lateral tasker_engine.bound_of(l.lane) b
   cross join lateral (
-    select r.seq from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit 1) h
-  where l.bound < sweep.seq_seen - 1000;
-  if tasker_engine.ready_rows_passed() - passed > 1000
-    or exists (select from tasker_engine.lanes l where l.bound < sweep.seq_seen - 50000) then
-    for lane in select l.lane, l.bound from tasker_engine.lanes l where l.bound < sweep.seq_seen - 1000 order by l.lane loop
+    select r.seq from tasker_engine.ready r where r.lane = l.lane and r.seq >= b.bound order by r.seq limit 1) h
+  where b.bound < sweep.seq_seen - 200;
+  if tasker_engine.ready_rows_passed() - passed > 200 or exists (
+      select from tasker_engine.lanes l cross join lateral tasker_engine.bound_of(l.lane) b where b.bound < sweep.seq_seen - 50000) then
+    for lane in
+      select l.lane, b.bound from tasker_engine.lanes l cross join lateral tasker_engine.bound_of(l.lane) b
+      where b.bound < sweep.seq_seen - 200 order by l.lane
+    loop
       passed := tasker_engine.ready_rows_passed();
       select r.seq into head from tasker_engine.ready r where r.lane = lane.lane and r.seq >= lane.bound order by r.seq limit 1;
-      if tasker_engine.ready_rows_passed() - passed > 1000 or lane.bound < sweep.seq_seen - 50000 then
-        update tasker_engine.lanes l set bound = greatest(l.bound, least(sweep.seq_seen, head)) where l.lane = lane.lane;
+      head := least(sweep.seq_seen, head);
+      if head > lane.bound and (tasker_engine.ready_rows_passed() - passed > 200 or lane.bound < sweep.seq_seen - 50000) then
+        insert into tasker_engine.bounds (lane, bound) values (lane.lane, head);
+        delete from tasker_engine.bounds b where b.lane = lane.lane and b.bound = lane.bound;
       end if;
     end loop;
   end if;

@@ -75,7 +75,8 @@ set enable_indexscan = on set enable_bitmapscan = off as $$
 declare
   head record;
 begin
-  select l.bound, l.kind < 2 as is_ordinary into head from tasker_engine.lanes l where l.lane = _lane;
+  select b.bound, l.kind < 2 as is_ordinary into head
+  from tasker_engine.lanes l cross join lateral tasker_engine.bound_of(l.lane) b where l.lane = _lane;
   return query
   select r.place, s.place, r.task_id, r.number, head.is_ordinary and s.is_suspect
   from (

@@ -42,8 +42,9 @@ begin
   from tasker_engine.channels c
   join tasker_engine.namespaces n on n.namespace_id = c.namespace_id
   join tasker_engine.lanes l on l.channel_id = c.channel_id
+  cross join lateral tasker_engine.bound_of(l.lane) b
   cross join lateral (
     select count(*) as ready, min(w.born_at) as born_at
-    from (select r.born_at from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit _count_max) w) r
+    from (select r.born_at from tasker_engine.ready r where r.lane = l.lane and r.seq >= b.bound order by r.seq limit _count_max) w) r
   group by n.name, c.queue, c.handler, c.channel_id;
 end $$;

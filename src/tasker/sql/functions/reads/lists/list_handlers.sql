@@ -38,9 +38,10 @@ begin
   left join serving v on v.channel_id = w.channel_id
   cross join lateral (
     select least(10000, coalesce(sum(q.ready), 0))::int as ready from tasker_engine.lanes l
+    cross join lateral tasker_engine.bound_of(l.lane) b
     cross join lateral (
       select count(*) as ready from (
-        select from tasker_engine.ready y where y.lane = l.lane and y.seq >= l.bound order by y.seq limit 10000) y) q
+        select from tasker_engine.ready y where y.lane = l.lane and y.seq >= b.bound order by y.seq limit 10000) y) q
     where l.channel_id = w.channel_id) r
   order by w.namespace, w.queue, w.handler;
 end $$;

@@ -26,8 +26,9 @@ begin
     join tasker_engine.sessions s on s.session_id = sc.session_id and s.ended_at is null
     group by w.channel_id, c.handler, c.queue),
   line as materialized (
-    select l.lane, l.channel_id, l.bound, greatest(100, _looked_max / (count(*) over ())::int) as looked
-    from served v join tasker_engine.lanes l on l.channel_id = v.channel_id and l.class = _task.class),
+    select l.lane, l.channel_id, b.bound, greatest(100, _looked_max / (count(*) over ())::int) as looked
+    from served v join tasker_engine.lanes l on l.channel_id = v.channel_id and l.class = _task.class
+    cross join lateral tasker_engine.bound_of(l.lane) b),
   lying as (
     select l.lane, l.channel_id, r.task_id, r.number, row_number() over (partition by l.lane order by r.seq) as place
     from line l
@@ -73,8 +74,9 @@ begin
   select l.lane, taken.count / greatest(1, date_part('epoch', _now - taken.first_at)), taken.last_at
   from unnest(_lanes[1:10]) as asked(lane)
   cross join lateral (select * from tasker_engine.lanes n where n.lane = asked.lane offset 0) l
+  cross join lateral tasker_engine.bound_of(l.lane) b
   cross join lateral (
-    select r.task_id from tasker_engine.ready r where r.lane = l.lane and r.seq >= l.bound order by r.seq limit 1) head
+    select r.task_id from tasker_engine.ready r where r.lane = l.lane and r.seq >= b.bound order by r.seq limit 1) head
   cross join lateral (
     select count(*) as count, min(g.granted_at) as first_at, max(g.granted_at) as last_at
     from (
