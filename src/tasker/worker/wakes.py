@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from tasker.store.errors import CONNECTION_ERRORS
 
@@ -14,25 +15,30 @@ COALESCE_S = 0.01
 
 
 class Wakes:
-    """`nudge()` sends a wake-up within 10 ms; calls in between ride along."""
+    """`nudge()` sends a wake-up at once, or 10 ms after the last one; calls in between ride along."""
 
     def __init__(self, send: Callable[[], Awaitable[object]]) -> None:
         self._send = send
-        self._pending: asyncio.Task[None] | None = None
+        self._is_wanted = False
+        self._next_at = float("-inf")
+        self._sending: asyncio.Task[None] | None = None
 
     def nudge(self) -> None:
         """Some worker should look for work."""
-        if self._pending is None or self._pending.done():
-            self._pending = asyncio.create_task(self._send_soon())
+        self._is_wanted = True
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_while_wanted())
 
     async def close(self) -> None:
         """Sends what is pending, and stops."""
-        if self._pending is not None:
-            await asyncio.gather(self._pending, return_exceptions=True)
+        if self._sending is not None:
+            await asyncio.gather(self._sending, return_exceptions=True)
 
-    async def _send_soon(self) -> None:
-        await asyncio.sleep(COALESCE_S)
-        try:
-            await self._send()
-        except CONNECTION_ERRORS:
-            return  # polling finds the work
+    async def _send_while_wanted(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._is_wanted:
+            await asyncio.sleep(self._next_at - loop.time())
+            self._is_wanted = False
+            self._next_at = loop.time() + COALESCE_S
+            with suppress(CONNECTION_ERRORS):  # polling finds the work
+                await self._send()
