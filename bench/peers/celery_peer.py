@@ -2,8 +2,9 @@
 """Celery: chains, and chords where steps run beside each other. Acknowledged late, persistent messages, confirmed.
 
 With RabbitMQ as broker, results lie in PostgreSQL, without which there are no chords; with Redis they lie there. Each
-worker process runs one task at a time (pool `solo`). A task as a whole is stored nowhere: it is complete when all of
-its steps have results.
+worker process runs one task at a time (pool `solo`), and keeps its connection to PostgreSQL as one of the default pool
+does: left to itself, `solo` opens a new one for each result. A task as a whole is stored nowhere: it is complete when
+all of its steps have results.
 """
 
 from __future__ import annotations
@@ -13,10 +14,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery, chain, group, signals
+from celery.backends import database
+from celery.backends.database.session import SessionManager
 from graphs import graph, levels
 from stage import Crew, Handlers, PassingFailure, Plan, run, say_ready
 
 _LOOK_S = 0.01
+
+
+class Keeping(SessionManager):
+    """Keeps its connections, as after a fork."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._after_fork()
+
+
+database.SessionManager = Keeping
 
 
 def application(plan: Plan) -> tuple[Celery, Any]:
@@ -52,7 +66,7 @@ def application(plan: Plan) -> tuple[Celery, Any]:
 class CeleryPeer:
     """Sends chains."""
 
-    WINDOW = 500
+    WINDOW = 200
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

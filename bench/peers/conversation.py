@@ -31,6 +31,7 @@ _FILL_MAX_S = 1200.0
 _LINE_MAX = 2**20
 _TAIL = 600
 _GOODBYE_S = 15.0
+_LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +198,24 @@ class _Talk:
             return {}
         cpu_s = (await self._spent(pid)).cpu_s
         await self._end(self._process)
+        await self._until_alone()
         after = await self._spent(pid)
         last = Spent(cpu_s, after.commits, after.wal_bytes, after.statements)
         return {"costs": last.per_1000(self._before, int(figures["steps"]))}
 
+    async def _until_alone(self) -> None:
+        """Until the sessions of the peer are over, which count what they did at their end."""
+        connection = await connect(self._servers.postgres.admin_dsn, pinned=False)
+        name = urlsplit(self._dsn).path.removeprefix("/")
+        async with asyncio.timeout(_GOODBYE_S):
+            while await connection.fetchval("select count(*) from pg_stat_activity where datname = $1", name):  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_S)
+        await connection.close()
+
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """Kindly at first; then whatever is left in its session."""
-        if process.stdin is not None and not process.stdin.is_closing():
-            process.stdin.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GOODBYE_S):
-                await process.wait()
+        """With all that lies in its session: what it had to say it has said, and a database of its own goes with it."""
         await asyncio.to_thread(_kill_session, process.pid)
+        await process.wait()
 
     def _last_words(self) -> str:
         logs = sorted(self._folder.rglob("*.log"))

@@ -81,7 +81,7 @@ class Application:
 class DbosPeer:
     """A client of a queue, or the process in which workflows run."""
 
-    WINDOW = 200
+    WINDOW = 100
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

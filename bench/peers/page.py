@@ -100,13 +100,11 @@ def minutes(results: Results) -> dict[str, float]:
 
 
 def _seldom(wanted: int) -> str:
-    """Which scenarios and rows have fewer repeats than were asked for."""
-    counts = {cell.scenario: cell.repeats_max for cell in CELLS} | {one.title: one.repeats_max for one in ENTRANTS}
-    return ", ".join(f"{name} {_times(count)}" for name, count in counts.items() if count < wanted)
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+    """Which cells and rows have fewer repeats than were asked for."""
+    counts = {cell.name: cell.repeats_max for cell in CELLS} | {one.title: one.repeats_max for one in ENTRANTS}
+    fewer = sorted({count for count in counts.values() if count < wanted})
+    named = {count: ", ".join(name for name, one in counts.items() if one == count) for count in fewer}
+    return "; ".join(f"{'once' if count == 1 else f'{count} times'} {names}" for count, names in named.items())
 
 
 def _who(results: Results) -> Iterable[str]:

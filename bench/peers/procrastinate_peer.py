@@ -44,7 +44,7 @@ def application(plan: Plan) -> tuple[App, Any]:
 class ProcrastinatePeer:
     """Defers jobs; workers run in processes, or one inside this process."""
 
-    WINDOW = 500
+    WINDOW = 200
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

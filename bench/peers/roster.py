@@ -22,7 +22,7 @@ class Entrant:
     environment: str
     stores: str
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    start_s: float = 3.0
+    start_s: float = 5.0
     """About what a figure takes beside the seconds that are measured: a new database, processes that start, a few tasks
     to warm up."""
     needs: str = ""
@@ -73,6 +73,7 @@ ENTRANTS = (
         "tasker_peer.py",
         "tasker",
         "in PostgreSQL: input, result and every transition of each step",
+        start_s=2,
     ),
     Entrant("dbos", "DBOS, direct", "dbos_peer.py", "dbos", _DBOS, {"mode": "direct"}, cannot=_DIRECT),
     Entrant(
@@ -83,7 +84,7 @@ ENTRANTS = (
         _DBOS,
         {"mode": "queued"},
         start_s=10,
-        repeats_max=2,
+        repeats_max=1,
         cannot=_DEFAULTS,
     ),
     Entrant(
@@ -137,8 +138,8 @@ ENTRANTS = (
         "absurd_peer.py",
         "absurd",
         _ABSURD,
-        start_s=6,
-        repeats_max=2,
+        start_s=3,
+        repeats_max=1,
         cannot={**_DEFAULTS, "S2": _TUNED},
     ),
     Entrant(
@@ -148,6 +149,7 @@ ENTRANTS = (
         "absurd",
         _ABSURD,
         {"polling_s": 0.01, "lease_s": 15},
+        start_s=2,
     ),
     Entrant(
         "prefect",
@@ -155,8 +157,8 @@ ENTRANTS = (
         "prefect_peer.py",
         "prefect",
         "in PostgreSQL: the states of each flow and task; results in files",
-        start_s=15,
-        repeats_max=2,
+        start_s=22,
+        repeats_max=1,
         cannot=_PREFECT,
     ),
 )
