@@ -40,5 +40,5 @@ class Wakes:
             await asyncio.sleep(self._next_at - loop.time())
             self._is_wanted = False
             self._next_at = loop.time() + COALESCE_S
-            with suppress(CONNECTION_ERRORS):  # polling finds the work
+            with suppress(*CONNECTION_ERRORS):  # polling finds the work
                 await self._send()
