@@ -209,6 +209,7 @@ async def test_only_the_first_of_a_long_line_are_counted(engine: Engine) -> None
 
 async def test_a_suspect_runs_alone(engine: Engine) -> None:
     """A step that lost its worker says that it will run with nothing beside it."""
+    await engine.forgive(0)
     await engine.publish("a")
     task, dying = await engine.submit(), await engine.session()
     await dying.claim()

@@ -134,6 +134,10 @@ class Engine:
         """One sweep."""
         return await self.verbs.sweep(self.connection)
 
+    async def forgive(self, losses: int) -> None:
+        """A step that is lost more often than this becomes a suspect."""
+        await self.connection.execute(f"set tasker.losses_forgiven = {losses}")
+
     async def sweep_all(self, *, rounds_max: int = 100) -> None:
         """Sweeps until there is no more to do; what a fresh lease postpones is not waited for."""
         for _ in range(rounds_max):

@@ -16,6 +16,7 @@ from tasker.model.template import RetryPolicy, Template
 
 LOOKBACK_S = 10
 GRACE_S = 5
+LOSSES_FORGIVEN = 1
 LOSSES_MAX = 3
 SATISFIED = ("complete", "resolved_manually")
 FINAL = (*SATISFIED, "cancelled")
@@ -267,7 +268,7 @@ class Model:
         for task, step in held:
             counts = is_loss and step.is_suspect and step.started_at is not None
             step.losses += counts
-            step.is_suspect = step.is_suspect or is_loss
+            step.is_suspect = step.is_suspect or (is_loss and step.attempt - step.tries > LOSSES_FORGIVEN)
             step.started_at = None
             is_over = step.policy.max_attempts == 1 or (counts and step.losses >= LOSSES_MAX)
             step.move("error" if is_over else "enqueued")

@@ -125,6 +125,7 @@ async def test_a_probe_that_loses_its_worker_makes_room_for_another(engine: Engi
 
 async def test_a_suspect_waits_for_its_breaker_too(engine: Engine) -> None:
     """A step that lost its worker is not run alone past an open breaker, and may be its only probe."""
+    await engine.forgive(0)
     await publish(engine)
     worker, dying = await engine.session(), await engine.session()
     task = await engine.submit()

@@ -74,6 +74,7 @@ async def _scene(engine: Engine) -> Scene:
         await session.claim(2)
     await engine.submit_many(3, name="unserved")
     await engine.submit_many(3, name="small", delay_s=8)
+    await engine.forgive(0)
     suspects = await engine.session(served)
     await engine.submit_many(2, name="small")
     await suspects.claim(2)

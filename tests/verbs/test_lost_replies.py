@@ -113,6 +113,7 @@ async def test_a_turn_that_still_runs_is_waited_for(engine: Engine) -> None:
 
 async def test_a_suspect_granted_in_a_lost_reply_is_still_alone(engine: Engine) -> None:
     """What comes again says again that it must run alone."""
+    await engine.forgive(0)
     await engine.publish("a")
     await engine.submit()
     first, worker = await engine.session(), await engine.session()

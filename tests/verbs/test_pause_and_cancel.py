@@ -78,6 +78,7 @@ async def test_pausing_twice_is_pausing_once(engine: Engine) -> None:
 
 async def test_a_paused_task_whose_worker_dies_waits_for_its_resumption(engine: Engine) -> None:
     """A step that is released while its task is paused is granted after the resume, as the suspect it is."""
+    await engine.forgive(0)
     await engine.publish("a")
     task = await engine.submit()
     worker, other = await engine.session(), await engine.session()

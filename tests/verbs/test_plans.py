@@ -57,6 +57,7 @@ class Driver:
 
     async def lose(self, *, slots: int = SLOTS) -> None:
         """A worker dies; the end of its session, and a claim of what it held."""
+        await self.worker.connection.execute("set tasker.losses_forgiven = 0")
         dying = await self.engine.session(slots=slots, connection=self.worker.connection)
         await dying.claim()
         await self._measure("end session", lambda: dying.end(is_loss=True), SLOTS)

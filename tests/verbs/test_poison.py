@@ -2,7 +2,53 @@
 
 from __future__ import annotations
 
+import pytest
+import pytest_asyncio
 from support.engine import Engine
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def nothing_is_forgiven(engine: Engine) -> None:
+    """The first loss makes a suspect, but where a test says something else."""
+    await engine.forgive(0)
+
+
+async def test_what_is_lost_once_runs_as_before(engine: Engine) -> None:
+    """A process that is killed from outside says nothing about what it held: all of it goes on at once, side by side. Who
+    loses the next worker too is run alone."""
+    await engine.forgive(1)
+    await engine.publish("good; bad; fine")
+    task = await engine.submit()
+    first, second, third = await engine.session(), await engine.session(), await engine.session()
+    assert len(await first.claim()) == 3
+    await first.end(is_loss=True)
+    again = await second.claim()
+    assert len(again) == 3
+    assert not any(grant.is_alone for grant in again)
+    await second.succeed(again[0])
+    await second.end(is_loss=True)
+    assert await third.claim() == []
+    for _ in range(2):
+        [suspect] = await third.claim(may_be_alone=True)
+        assert suspect.is_alone
+        await third.succeed(suspect)
+    assert await engine.state(task) == "complete"
+
+
+async def test_a_try_that_ended_in_between_is_no_loss(engine: Engine) -> None:
+    """Only attempts without an outcome count: a step that failed by itself and is lost for the first time is forgiven."""
+    await engine.forgive(1)
+    await engine.publish("a", max_attempts=10, backoff="none")
+    await engine.submit()
+    for _ in range(3):
+        worker = await engine.session()
+        [grant] = await worker.claim()
+        await worker.retry(grant)
+    worker, other = await engine.session(), await engine.session()
+    await worker.claim()
+    await worker.end(is_loss=True)
+    [grant] = await other.claim()
+    assert not grant.is_alone
 
 
 async def test_bystanders_are_not_condemned(engine: Engine) -> None:
@@ -153,8 +199,10 @@ async def test_how_many_losses_are_too_many_is_a_setting(engine: Engine) -> None
     assert await engine.state(task) == "error"
 
 
-async def test_a_hundred_poison_steps_condemn_no_good_one(engine: Engine) -> None:
+@pytest.mark.parametrize("forgiven", [0, 1])
+async def test_a_hundred_poison_steps_condemn_no_good_one(engine: Engine, forgiven: int) -> None:
     """Workers that hold fifty steps each and die with any poison among them: exactly the poison ends in error."""
+    await engine.forgive(forgiven)
     await engine.publish("a", max_attempts=10)
     tasks = await engine.submit_many(120, contexts=[{"poison": n % 24 == 0} for n in range(120)])
     poison = set(tasks[::24])

@@ -33,6 +33,7 @@ async def _lose(sql: Sql, client: Tasker, count: int) -> list[UUID]:
     await sql.connection.fetch(
         "select * from tasker_engine.claim($1, $2, $3, $4, false)", lost, channels, [1 for _ in channels], [count]
     )
+    await sql.connection.execute("set local tasker.losses_forgiven = 0")
     await sql.value("select tasker_engine.end_session($1, 'the test ends it', true)", lost)
     return tasks
 

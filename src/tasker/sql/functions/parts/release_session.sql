@@ -1,5 +1,6 @@
--- release_session: takes up to _most steps from a session that has ended. Each is ready again, as a suspect if the session
--- was lost with it; a step that was lost too often while it ran alone, or that may run only once, ends in error.
+-- release_session: takes up to _most steps from a session that has ended. Each is ready again; one that was taken back before,
+-- and now lost with its session, as a suspect. A step that was lost too often while it ran alone, or that may run only once,
+-- ends in error.
 -- Answers how many steps it released; steps of busy tasks are left for the next call.
 create or replace function tasker_engine.release_session(_session int, _most int, _now timestamptz) returns int language plpgsql as $$
 declare
@@ -29,7 +30,8 @@ begin
   moved as (
     update tasker_engine.steps s
     set state = case when j.is_over then 'error'::tasker_engine.state else 'enqueued' end, losses = j.losses,
-      is_suspect = j.is_loss or s.is_suspect, moves = s.moves + 1, session_id = null, started_at = null, finished_at = _now,
+      is_suspect = s.is_suspect or j.is_loss and s.attempt - s.tries > tasker_engine.setting('losses_forgiven'),
+      moves = s.moves + 1, session_id = null, started_at = null, finished_at = _now,
       error = case when j.is_over then tasker_engine.worker_lost(j.losses) else s.error end
     from judged j where s.task_id = j.task_id and s.number = j.number and s.state = 'in_progress' and s.session_id = _session
     returning s.task_id, s.number, s.moves, s.attempt, s.state, s.is_suspect, j.is_over, j.paused_at, j.class, j.born_at,

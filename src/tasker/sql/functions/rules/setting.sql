@@ -7,6 +7,7 @@ create or replace function tasker_engine.setting(_name text) returns double prec
       when 'retry_after_max_s' then 86400    -- the longest wait that a server may ask for
       when 'handler_missing_s' then 300      -- a step that no living worker can run fails after this time
       when 'overdue_grace_s' then 5          -- how long after its timeout a silent attempt is taken away
+      when 'losses_forgiven' then 1          -- a step that is lost more often than this, one among others, is next run alone
       when 'worker_losses_max' then 3        -- a step that loses this many workers while alone ends
       when 'report_wait_s' then 0.25         -- how long a report stands in line for a task that is always busy
       when 'due_lookback_s' then 10          -- how far back a claim looks for due steps; the sweep looks everywhere
