@@ -32,7 +32,7 @@ from tasker.store.reads import Reads
 from tasker.store.reads_rows import task_view
 from tasker.store.replies import Submitted
 from tasker.store.verbs import Submit, Verbs
-from tasker.store.waits import ended_tasks
+from tasker.store.waits import EndedTask, ended_tasks
 from tasker.submission import Submission, SubmittedTask, TaskRequest, submitted
 from tasker.templates import load_given
 from tasker.templates.publishing import Published, publish
@@ -381,7 +381,7 @@ class Tasker(BreakerCalls):
         """What `work` answers on a connection of the pool. It may be asked again. Raises DatabaseUnavailable."""
         return await ask_pool(self._connections, work, self.settings.read_connections, self.dsn)
 
-    async def _ask_ended(self, task_ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
+    async def _ask_ended(self, task_ids: Sequence[UUID]) -> list[EndedTask]:
         async with self._connections.acquire() as connection:
             return await ended_tasks(connection, task_ids, self.settings.schema_name)
 

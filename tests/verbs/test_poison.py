@@ -14,8 +14,8 @@ async def nothing_is_forgiven(engine: Engine) -> None:
 
 
 async def test_what_is_lost_once_runs_as_before(engine: Engine) -> None:
-    """A process that is killed from outside says nothing about what it held: all of it goes on at once, side by side. Who
-    loses the next worker too is run alone."""
+    """A process that is killed from outside says nothing about what it held: all of it goes on at once, side by side.
+    Who loses the next worker too is run alone."""
     await engine.forgive(1)
     await engine.publish("good; bad; fine")
     task = await engine.submit()
@@ -36,7 +36,7 @@ async def test_what_is_lost_once_runs_as_before(engine: Engine) -> None:
 
 
 async def test_a_try_that_ended_in_between_is_no_loss(engine: Engine) -> None:
-    """Only attempts without an outcome count: a step that failed by itself and is lost for the first time is forgiven."""
+    """Only attempts without an outcome count: a step that failed before is forgiven its first loss too."""
     await engine.forgive(1)
     await engine.publish("a", max_attempts=10, backoff="none")
     await engine.submit()

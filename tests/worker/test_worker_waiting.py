@@ -16,6 +16,7 @@ from tasker import PermanentError, StepContext, SyncTasker
 from tasker.model.errors import TaskerError, TaskNotFound, WaitTimeout
 from tasker.model.ids import uuid7
 from tasker.model.task import TaskView
+from tasker.store.waits import EndedTask
 from tasker.worker.waiters import Waiters
 
 
@@ -42,7 +43,7 @@ async def test_only_who_has_waited_for_a_while_is_asked_for() -> None:
     """Tasks that this process ends at once cost no query, however many there are; others are asked for meanwhile."""
     asked: list[UUID] = []
 
-    async def ask(tasks: Sequence[UUID]) -> list[tuple[UUID, str]]:
+    async def ask(tasks: Sequence[UUID]) -> list[EndedTask]:
         asked.extend(tasks)
         return []
 
@@ -64,10 +65,10 @@ async def test_who_begins_to_wait_is_not_held_up_by_who_has_waited_for_long() ->
     """The pause of one task is that of no other, and what was asked for is asked for later and later."""
     asked: dict[UUID, list[float]] = {}
 
-    async def ask(tasks: Sequence[UUID]) -> list[tuple[UUID, str]]:
+    async def ask(tasks: Sequence[UUID]) -> list[EndedTask]:
         for task in tasks:
             asked.setdefault(task, []).append(asyncio.get_running_loop().time())
-        return [(task, "complete") for task in tasks if task == new]
+        return [(task, "complete", None) for task in tasks if task == new]
 
     waiters, old, new = Waiters(ask, lambda: False), uuid4(), uuid4()
     long = asyncio.create_task(waiters.wait(old))
@@ -137,6 +138,18 @@ async def test_waiting_in_another_process_polls_once_for_all(start: Start) -> No
     assert {done.status for done in await asyncio.gather(*waits)} == {"complete"}
     assert asked[0] == 50
     assert len(asked) < 200, "as they grow older, they are asked for less often"
+
+
+async def test_the_question_that_finds_a_task_ended_brings_what_it_has_become(start: Start) -> None:
+    """Who waits elsewhere reads nothing once more, and gets what a read would answer."""
+    client = await start("a -> b", worker=False)
+    task = await client.submit("flow", context={"n": 1}, namespace="tests")
+    waiting = asyncio.create_task(client.wait(task.task_uuid, 60))
+    reading, client.get = client.get, _never  # type: ignore[method-assign,assignment]
+    await start("a -> b", dict.fromkeys("ab", _nothing))
+    found = await waiting
+    client.get = reading  # type: ignore[method-assign]
+    assert found == await client.get(task.task_uuid)
 
 
 async def test_a_wait_that_is_over_says_that_the_task_goes_on(start: Start) -> None:

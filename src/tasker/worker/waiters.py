@@ -2,7 +2,7 @@
 
 The longer somebody has waited for a task, the longer the pause until it is asked for again: an eighth of that time, so
 that a wait takes about a sixteenth longer than the task. What is nearly due is asked for in the same question, and
-questions take no more than a fifth of the time.
+questions take no more than a third of the time. What has ended comes with the answer as it has become.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from uuid import UUID
 
 from tasker.model.errors import TaskerError
 from tasker.store.errors import CONNECTION_ERRORS, DatabaseError
+from tasker.store.waits import EndedTask
 from tasker.worker.log import log
 
 HERE_S, ELSEWHERE_S = 0.02, 0.002
 """The shortest pause where this process runs steps itself, and so most likely ends the task, and where it does not."""
 PAUSE_MAX_S = 0.5
 _PART_OF_WAIT = 1 / 8
-_REST = 4
+_REST = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The state in which a task ended; and what it has become, where the report that ended it said so (JSON of the task
-    and of its steps)."""
+    """The state in which a task ended; and what it has become (JSON of the task and of its steps), where that was said
+    with it."""
 
     state: str
     view: tuple[str, str] | None = None
@@ -49,7 +50,7 @@ class Waiters:
 
     def __init__(
         self,
-        ask: Callable[[Sequence[UUID]], Awaitable[list[tuple[UUID, str]]]],
+        ask: Callable[[Sequence[UUID]], Awaitable[list[EndedTask]]],
         runs_steps: Callable[[], bool] = lambda: True,
     ) -> None:
         self._ask = ask
@@ -115,7 +116,8 @@ class Waiters:
                 continue
             began, pause_s = loop.time(), 0.0
             try:
-                self.resolve(await self._ask(self._take_due(began)))
+                found = await self._ask(self._take_due(began))
+                self.resolve([one[:2] for one in found], {task_id: view for task_id, _, view in found if view})
             except CONNECTION_ERRORS:
                 pause_s = PAUSE_MAX_S
             except DatabaseError as error:
