@@ -120,7 +120,9 @@ def test_an_interrupted_command_ends_with_130(shop: Shell) -> None:
     """Ctrl-C ends a command with 130 and one line."""
     task = shop.ok("task", "submit", "shop/order", "--context", '{"item": "cup"}')["task_uuid"]
     command = [sys.executable, "-X", "faulthandler", "-m", "tasker", "task", "wait", task]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever was begun in the background ignores it
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     asyncio.run(until(lambda: waits(shop), "the command waits"))
     process.send_signal(signal.SIGINT)
     try:

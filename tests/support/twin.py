@@ -256,9 +256,9 @@ class Twin:
         """The workers leave, one good one comes."""
         for worker in self.workers:
             await worker.end()
-        for task in self.model.tasks.values():
-            if task.is_paused and task.state != "error":
-                await self.engine.act("resume", task.task_id)
+        paused = "select task_id from tasker_engine.tasks where paused_at is not null and state <> 'error'"
+        for row in await self.engine.rows(paused):  # a step that may run once has ended with its worker
+            await self.engine.act("resume", row["task_id"])
         worker = await self.engine.session(lease_s=10_000)
         for _ in range(4):
             self.engine.advance(60)

@@ -7,7 +7,7 @@ import pytest_asyncio
 from support.engine import Engine
 
 
-@pytest_asyncio.fixture(autouse=True)
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def nothing_is_forgiven(engine: Engine) -> None:
     """The first loss makes a suspect, but where a test says something else."""
     await engine.forgive(0)
