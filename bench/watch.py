@@ -13,31 +13,26 @@ differ by up to 5 % on an idle machine, so look at the span before you believe.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import subprocess
 import sys
-import tarfile
-import tempfile
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import orjson
+from peers.trees import ROOT, tree_of
 from script import print_table
 
 from tasker.bench.cli import server
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
     """Measures and prints; 0, or 1 where a tree cannot be measured."""
     options = _options()
     try:
-        with _tree_of(options.commit) as then, server(None) as dsn:
+        with tree_of(options.commit) as then, server(None) as dsn:
             found = _rounds({"now": ROOT, "then": then}, dsn, options)
     except (subprocess.CalledProcessError, ValueError) as error:
         said = getattr(error, "stderr", None) or str(error)
@@ -66,19 +61,6 @@ def _bench(tree: Path, dsn: str, options: argparse.Namespace) -> Mapping[str, An
     environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
     done = subprocess.run(words, cwd=tree, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
     return orjson.loads(done.stdout.splitlines()[-1])
-
-
-@contextmanager
-def _tree_of(commit: str) -> Generator[Path]:
-    """The tree of a commit, in a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="tasker-watch-") as folder:
-        words = ["git", "archive", commit, "src", "pyproject.toml"]
-        archive = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)  # noqa: S603
-        if archive.returncode:
-            raise ValueError(f"{commit}: {archive.stderr.decode()}")
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
-            packed.extractall(folder)  # noqa: S202 - our own history
-        yield Path(folder)
 
 
 def compared(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:

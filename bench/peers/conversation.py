@@ -51,7 +51,7 @@ async def measure(cell: Cell, entrant: Entrant, servers: Servers, sizes: Sizes) 
             async with _database(admin, servers) as dsn:
                 plan = _plan(cell, entrant, servers, sizes, dsn, Path(folder))
                 talk = _Talk(servers, dsn, Path(folder), partial(_fill, dsn, entrant, plan))
-                return await talk.hold(_command(entrant, plan))
+                return await talk.hold(_command(entrant, plan), entrant.options.get("source"))
     except (TaskerError, OSError, TimeoutError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
     finally:
@@ -115,12 +115,13 @@ class _Talk:
         self._is_restarted = False
         self._process: asyncio.subprocess.Process | None = None
 
-    async def hold(self, command: list[str]) -> dict[str, Any]:
-        """From the start of the driver to its end."""
+    async def hold(self, command: list[str], source: str | None) -> dict[str, Any]:
+        """From the start of the driver to its end; `source` has a Tasker that is not the installed one."""
         said = self._folder / "driver.log"
         with said.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
+                env={**os.environ, "PYTHONPATH": source} if source else None,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "bench" / "peers"
 MODULES = (
+    "against",
     "cells",
     "killing",
     "ledger",
@@ -109,6 +110,18 @@ def test_all_of_it_is_over_within_an_hour(peers: dict[str, ModuleType]) -> None:
     parts = peers["run"].estimate(peers["roster"].ENTRANTS, peers["cells"].CELLS, 5)
     assert set(parts) == set(peers["page_texts"].SCENARIOS)
     assert sum(parts.values()) < 3600
+
+
+def test_a_commit_is_compared_by_medians(peers: dict[str, ModuleType]) -> None:
+    """A ratio above 1 means that this tree is better, whether less is or more."""
+    cells = [cell for cell in peers["cells"].CELLS if cell.name in ("S1 chain", "S2 2 workers")]
+    found = {
+        "S1 chain": {"now": [2.0, 3.0, 90.0], "then": [6.0]},
+        "S2 2 workers": {"now": [200.0], "then": [100.0, 100.0, 9.0]},
+    }
+    _, alone, saturated = peers["against"].compared(cells, found)
+    assert "3.00 (2.00 to 90.0)" in alone
+    assert [line.split(")   ")[1].split()[0] for line in (alone, saturated)] == ["2.00", "2.00"]
 
 
 def test_recovery_is_told_from_what_the_steps_wrote(peers: dict[str, ModuleType], tmp_path: Path) -> None:
