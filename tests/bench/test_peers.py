@@ -121,7 +121,7 @@ def test_a_commit_is_compared_by_medians(peers: dict[str, ModuleType]) -> None:
     }
     _, alone, saturated = peers["against"].compared(cells, found)
     assert "3.00 (2.00 to 90.0)" in alone
-    assert [line.split(")   ")[1].split()[0] for line in (alone, saturated)] == ["2.00", "2.00"]
+    assert [line.split("   ")[-1].split()[0] for line in (alone, saturated)] == ["2.00", "2.00"]
 
 
 def test_recovery_is_told_from_what_the_steps_wrote(peers: dict[str, ModuleType], tmp_path: Path) -> None:
