@@ -138,10 +138,10 @@ def test_a_worker_that_dies_after_the_work_does_it_twice(shop: Workflow) -> None
 
 
 def test_a_step_that_kills_every_worker_is_stopped(shop: Workflow) -> None:
-    """After the first loss the step runs alone, and the third loss alone ends it; the step beside it is not blamed."""
+    """After the second loss the step runs alone, and the third loss alone ends it; the step beside it is not blamed."""
     ran = shop.run(faults=[lose_worker("charge", attempts=None)])
     ran.assert_status("error")
-    ran.assert_attempts(charge=4, reserve=1)
+    ran.assert_attempts(charge=5, reserve=1)
     assert ran.errors["charge"]["error_type"] == "worker_lost"
     with pytest.raises(AssertionError, match="charge is in error: the worker process was lost"):
         ran.assert_complete()
