@@ -113,7 +113,7 @@ async def _poison(run: Run) -> None:
 
 
 def _judge_poison(run: Run, scene: Scene, each: int, good: int) -> None:
-    """As many entries as poison steps, all good tasks complete; at most four workers for each step that kills: one
+    """As many entries as poison steps, all good tasks complete; at most five workers for each step that kills: two
     beside others, for which nobody is blamed, and three alone."""
     entries = scene.ask("select count(*) from tasker_engine.dlq")[0][0]
     if entries != 3 * each:
@@ -123,7 +123,7 @@ def _judge_poison(run: Run, scene: Scene, each: int, good: int) -> None:
     worst = scene.ask("select coalesce(max(losses), 0) from tasker_engine.steps")[0][0]
     deaths = scene.deaths["worker"] / (2 * each)
     run.report.counts |= {"entries": entries, "deaths_per_killer": round(deaths, 2)}
-    if worst > 3 or deaths > 4:
+    if worst > 3 or deaths > 5:
         run.report.violations.append(
             f"I7: a step took {worst} workers while alone; {deaths:.1f} deaths for each killer"
         )
