@@ -83,6 +83,22 @@ async def test_who_begins_to_wait_is_not_held_up_by_who_has_waited_for_long() ->
     await waiters.close()
 
 
+async def test_a_crowd_is_asked_for_in_several_questions() -> None:
+    """However many wait, an answer brings the results of a hundred tasks at most, and each has its turn."""
+    asked: list[int] = []
+
+    async def ask(tasks: Sequence[UUID]) -> list[EndedTask]:
+        asked.append(len(tasks))
+        return [(task, "complete", None) for task in tasks]
+
+    waiters = Waiters(ask, lambda: False)
+    ended = await asyncio.gather(*(waiters.wait(uuid4()) for _ in range(250)))
+    assert {one.state for one in ended} == {"complete"}
+    assert max(asked) == 100
+    assert sum(asked) == 250
+    await waiters.close()
+
+
 @pytest.mark.parametrize("graph", ["a -> b", "a, b", "a -> b, c"])
 async def test_the_report_that_ends_a_task_brings_what_it_has_become(start: Start, graph: str) -> None:
     """Who waits in the same process asks the database nothing, and gets what a read would answer: when the task is

@@ -21,6 +21,8 @@ from tasker.worker.log import log
 HERE_S, ELSEWHERE_S = 0.02, 0.002
 """The shortest pause where this process runs steps itself, and so most likely ends the task, and where it does not."""
 PAUSE_MAX_S = 0.5
+ASKED_MAX = 100
+"""Tasks in one question: each that has ended comes with all its results."""
 _PART_OF_WAIT = 1 / 8
 _REST = 2
 
@@ -140,4 +142,6 @@ class Waiters:
                 awaited.pause_s = min(max(awaited.pause_s, (now - awaited.since) * _PART_OF_WAIT), PAUSE_MAX_S)
                 awaited.due_at = now + awaited.pause_s
                 due.append(task_id)
+                if len(due) == ASKED_MAX:
+                    break
         return due
